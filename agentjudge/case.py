@@ -31,6 +31,11 @@ ClaimLabel = Literal["SUPPORT", "REFUTE", "NOT ENOUGH INFO"]
 CLAIM_LABELS: tuple[ClaimLabel, ...] = ("SUPPORT", "REFUTE", "NOT ENOUGH INFO")
 SUPPORT, REFUTE, NOT_ENOUGH_INFO = CLAIM_LABELS
 
+TrajectoryLabel = Literal["success", "failure", "blocked", "impossible"]
+TRAJECTORY_LABELS: tuple[TrajectoryLabel, ...] = ("success", "failure", "blocked", "impossible")
+"""How a run of an agent ended: the goal reached; not reached; not reached for what no agent could pass (a captcha, a
+login, an outage); not reached since the task cannot be done as it is stated. The last two are kinds of failure."""
+
 NonBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -200,6 +205,8 @@ class ActionChoice(Case):
     candidates: tuple[str, ...] = Field(min_length=1)
     thoughts: tuple[str, ...] = ()
     """The agent's reasons, one a candidate, or none at all."""
+    checklist: tuple[NonBlank, ...] = ()
+    """Subgoals of the task that somebody checked; a judge that needs some writes its own where there are none."""
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
@@ -215,6 +222,9 @@ class Trajectory(Case):
     goal: NonBlank
     steps: tuple[Step, ...] = ()
     final_answer: str | None = None
+    """What the agent told the user at the end. A claim of the agent's, and evidence of nothing."""
+    checklist: tuple[NonBlank, ...] = ()
+    """What the task asks for, point by point, as somebody checked it; a judge writes its own where there is none."""
 
 
 AnyCase = Annotated[Claim | Response | Comparison | ActionChoice | Trajectory, Field(discriminator="kind")]
@@ -277,6 +287,11 @@ def read_cases(path: str | Path) -> Iterator[Case]:
             if isinstance(data, dict):
                 data = {"id": str(number), **data}
             yield parse_case(data, where=where)
+
+
+def is_right(label: str, gold: str) -> bool:
+    """Whether a label is the right one; where gold says that an agent failed, `blocked` and `impossible` are too."""
+    return label == gold or (gold == "failure" and label in ("blocked", "impossible"))
 
 
 def complete_group(cited: Sequence[str] | set[str], gold: Gold) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from agentjudge.case import Case, Gold
+from agentjudge.case import Case, Gold, is_right
 from agentjudge.errors import DataError, ParseError
 from agentjudge.graphs.dialect import read_object
 from agentjudge.registry import register
@@ -25,7 +25,7 @@ _THOUGHT = ["<think>", "</think>"]
 def correct(verdict: Verdict, case: Case) -> bool:
     """Whether a verdict is right; one that abstained or failed is not.
 
-    A label is right if it is gold's; a preference if it is on gold's side, its strength apart; a ranking if its best
+    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a ranking if its best
     is gold's best; a score if it lies on the same side of one half as gold's.
 
     Raises:
@@ -37,7 +37,7 @@ def correct(verdict: Verdict, case: Case) -> bool:
     if verdict.status != "scored":
         return False
     if verdict.label is not None and gold.label is not None:
-        return verdict.label == gold.label
+        return is_right(verdict.label, gold.label)
     if verdict.preference is not None and (side := _side(gold)) is not None:
         return _sign(verdict.preference) == side
     if verdict.ranking is not None and gold.ranking:

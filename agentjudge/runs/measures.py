@@ -7,7 +7,7 @@ a side or a score. An error of scores and an AUROC need scores, so they have no 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from agentjudge.case import Gold, Record
+from agentjudge.case import Gold, Record, is_right
 from agentjudge.errors import DataError
 from agentjudge.runs.classification import auroc
 from agentjudge.runs.merging import sign
@@ -55,7 +55,7 @@ class Judged(Record):
 def right(verdict: Verdict, gold: Gold, *, tie: float = 0.0) -> float | None:
     """How right a verdict is (0..1); None if it is not scored.
 
-    A label is right if it is gold's; a preference if it is on gold's side, its strength apart; a ranking if its best is
+    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a ranking if its best is
     gold's best.
 
     Args:
@@ -69,7 +69,7 @@ def right(verdict: Verdict, gold: Gold, *, tie: float = 0.0) -> float | None:
     if verdict.status != "scored":
         return None
     if verdict.label is not None and gold.label is not None:
-        return float(verdict.label == gold.label)
+        return float(is_right(verdict.label, gold.label))
     if verdict.preference is not None and (side := _side(gold)) is not None:
         same = sign(verdict.preference) == side
         return 1.0 if same else (tie if verdict.preference == 0 else 0.0)

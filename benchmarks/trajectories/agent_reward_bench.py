@@ -12,7 +12,7 @@ from agentjudge.case import Gold, Step, Trajectory
 from agentjudge.errors import DataError
 
 _LABELS = ("human_success", "human_side_effect", "human_optimality", "human_looping")
-_SUCCESS = {"Successful": 1.0, "Unsuccessful": 0.0}
+_SUCCESS = {"Successful": "success", "Unsuccessful": "failure"}
 
 
 def is_run(row: Fields) -> bool:
@@ -77,7 +77,7 @@ def read_record(row: Fields, source: Source) -> Trajectory:
         metadata["screenshots_missing"] = missing
     labels = set(row.texts("human_success")) if row.value.get("human_success") is not None else set()
     label = labels.pop() if len(labels) == 1 else None
-    gold = Gold(score=_SUCCESS[label]) if label in _SUCCESS else None
+    gold = Gold(label=_SUCCESS[label]) if label in _SUCCESS else None
     name = row.maybe("id") or f"{row.loose('benchmark')}|{source.path.name.partition('.json')[0]}|{row.loose('agent')}"
     kept = [image for image in images if image]
     return finished(row.where, id=name, goal=row.text("goal"), steps=steps, images=kept, gold=gold, metadata=metadata)
