@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Limit = Literal["turns", "tool_calls", "tokens", "images", "seconds", "context"]
-"""What forced a conclusion. All but `context`, which is the model's own, are fields of `Budget`."""
+"""What forced a conclusion: a field of `Budget`; `context` may also be the model's own."""
 
 
 class Budget(BaseModel):
@@ -28,6 +28,8 @@ class Budget(BaseModel):
     """Pictures shown to the model in all, originals included."""
     seconds: float | None = Field(default=300.0, gt=0)
     """Wall-clock seconds of the whole judgement."""
+    context: int | None = Field(default=None, ge=1024)
+    """Tokens of a prompt and its answer together, the conclusion's included; the model's own limit when None."""
     answer_tokens: int = Field(default=1024, ge=16)
     """Tokens kept for the conclusion."""
     answer_seconds: float = Field(default=30.0, ge=0)

@@ -19,7 +19,8 @@ from agentjudge.verdict import Verdict
 TRACE_VERSION = 1
 
 Message = dict[str, Any]
-Phase = Literal["act", "conclude"]
+Phase = Literal["plan", "act", "conclude"]
+"""plan: before the case itself is shown, under a schema; act: free, with tools; conclude: the verdict, under a schema."""
 ToolStatus = Literal["ok", "bad_args", "failed", "timeout"]
 
 

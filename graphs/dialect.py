@@ -46,6 +46,22 @@ class Dialect(ABC):
     def open(self, case: Any, context: JudgeContext) -> Opening:
         """The opening messages."""
 
+    def plan(self, case: Any, context: JudgeContext) -> Opening | None:
+        """What is asked before the case itself is shown, such as the key points of a task; None where nothing is."""
+        return None
+
+    def plan_schema(self) -> dict[str, Any]:
+        """JSON schema of the answer to `plan`."""
+        raise NotImplementedError
+
+    def unfold(self, text: str, case: Any, context: JudgeContext) -> Opening:
+        """The messages that show the case, once the plan is made; `text` is the answer to `plan`.
+
+        Raises:
+            ParseError: the answer is no plan.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def calls(self, message: Message, tools: Collection[str]) -> list[ToolCall]:
         """The tool calls in an assistant message; `tools` are the names of those on offer."""

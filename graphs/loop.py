@@ -1,14 +1,15 @@
 """The machine all judges share: free turns with tools, then one conclusion without them, then a check.
 
-    START -> act -> tools -> act ...            free turns
-      |       |       |
-      +-------+-------+-> conclude -> check -> END
-                             ^__________|        one repair turn
+    START -> plan -> act -> tools -> act ...    a plan, where the judge makes one; free turns
+      |               |       |
+      +---------------+-------+-> conclude -> check -> END
+                                     ^__________|        one repair turn
 
-A turn that calls nothing and already reads as a verdict goes straight to `check`. Running out of any budget
-withholds the tools and forces `conclude`, and the verdict says so; so does a result that does not fit into the
-model's context. A judgement that has its evidence already (`gathered`) begins at `conclude`. Nothing here raises:
-whatever breaks becomes a `failed` verdict with everything that had happened by then still in the state.
+A plan is made before the case itself is shown: the key points of a task, from the task alone. A free turn that calls
+nothing and already reads as a verdict goes straight to `check`. Running out of any budget withholds the tools and
+forces `conclude`, and the verdict says so; so does a result for which the model's context has no room. A judgement that
+has its evidence already (`gathered`) begins at `conclude`. Nothing here raises: whatever breaks becomes a `failed`
+verdict with everything that had happened by then still in the state.
 
 A judge file adds its prompts and its verdict parser as a `Dialect`, and registers a `LoopJudge`:
 
@@ -17,24 +18,23 @@ A judge file adds its prompts and its verdict parser as a `Dialect`, and registe
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentjudge import __version__
-from agentjudge.budget import Budget, Spent
-from agentjudge.case import Case, parse_case
-from agentjudge.errors import BudgetError, ContextOverflow, ParseError
+from agentjudge.budget import Budget, Limit, Spent
+from agentjudge.case import Case
+from agentjudge.errors import ContextOverflow, ParseError
 from agentjudge.graphs.dialect import Dialect
-from agentjudge.graphs.overflow import withhold
+from agentjudge.graphs.overflow import refused_for_room, withhold
 from agentjudge.graphs.state import Draft, JudgeContext, Next, State, shown, usage_of
-from agentjudge.models.base import Request
+from agentjudge.graphs.turns import Room, may_act, opened, take_turn, text_of, unfolded
 from agentjudge.models.profiles import ModelProfile
 from agentjudge.prompts import prompt_hash
 from agentjudge.tools.base import Executed, Tool, ToolCall, ToolContext
-from agentjudge.trace import Message, Phase, ToolEvent, Trace, Turn, picture_names
+from agentjudge.trace import Message, ToolEvent, Trace, Turn, picture_names
 from agentjudge.verdict import Failure, Provenance, Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class LoopJudge:
     brings: Callable[[], Sequence[Tool[Any]]] = tuple
     """Makes the tools that work on the case itself and need no source; the others come with the caller's sources."""
     budget: Budget = Budget()
+    plans: bool = False
+    """Whether its dialects ask for a plan before they show the case."""
 
     def compile(self, *, checkpointer: Any = None) -> "CompiledStateGraph[Any, Any, Any, Any]":
         """The LangGraph state machine. Context: `JudgeContext`; input: `{"case": Case}`; output: the whole `State`."""
@@ -75,11 +77,12 @@ class LoopJudge:
         The opening is this judge's own; what follows is the trace's, up to the result of its last tool call. What was
         said after that was the old conclusion.
         """
-        opened = _open({"case": trace.case}, context, self.dialect(context.model.profile))
+        planned = any(turn.phase == "plan" for turn in trace.turns)
+        start = opened({"case": trace.case}, context, self.dialect(context.model.profile), plan=planned)
         first = len(trace.turns[0].messages_in) if trace.turns else len(trace.messages)
         results = [i for i, message in enumerate(trace.messages) if i >= first and message.get("role") == "tool"]
         kept = trace.messages[first : results[-1] + 1] if results else []
-        messages = [*opened["messages"], *kept]
+        messages = [*start["messages"], *kept]
         place = {id(message): number for number, message in enumerate(messages)}
         turns = [
             replace(turn, messages_in=tuple(range(place[id(turn.message_out)])))
@@ -87,17 +90,18 @@ class LoopJudge:
             if id(turn.message_out) in place
         ]
         cost = Spent(
-            turns=len(turns),
+            turns=sum(turn.phase == "act" for turn in turns),
             tool_calls=len(trace.events),
             tokens=sum(turn.usage.completion_tokens for turn in turns),
             images=sum(len(event.images) for event in trace.events),
         )
         return {
-            **opened,
+            **start,
             "messages": messages,
+            "opening": trace.opening if planned else start["opening"],
             "turns": turns,
             "events": trace.events,
-            "spent": opened["spent"] + cost,
+            "spent": start["spent"] + cost,
             "exhausted": trace.verdict.usage.budget_exhausted,
             "next": "conclude",
         }
@@ -109,15 +113,19 @@ def _compile(judge: LoopJudge, checkpointer: Any) -> "CompiledStateGraph[Any, An
 
     nodes = _Nodes(judge)
     builder = StateGraph(State, context_schema=JudgeContext)
-    routes = {"act": "act", "tools": "tools", "conclude": "conclude", "check": "check", "end": END}
+    first: Next = "plan" if judge.plans else "act"
+    routes = {"plan": "plan", "act": "act", "tools": "tools", "conclude": "conclude", "check": "check", "end": END}
     for name, targets in _EDGES.items():
+        if name == "plan" and not judge.plans:
+            continue
         builder.add_node(name, getattr(nodes, name))
         builder.add_conditional_edges(name, _route, {target: routes[target] for target in targets})
-    builder.add_conditional_edges(START, _enter, {"act": "act", "conclude": "conclude"})
+    builder.add_conditional_edges(START, _entrance(first), {first: first, "conclude": "conclude"})
     return builder.compile(checkpointer=checkpointer, name=judge.name)
 
 
 _EDGES: dict[str, tuple[Next, ...]] = {
+    "plan": ("plan", "act", "end"),
     "act": ("act", "tools", "conclude", "check", "end"),
     "tools": ("act", "conclude", "end"),
     "conclude": ("check", "conclude", "end"),
@@ -125,8 +133,11 @@ _EDGES: dict[str, tuple[Next, ...]] = {
 }
 
 
-async def _enter(state: State) -> Next:  # async, or LangGraph would take each of these to a thread and back
-    return state.get("next", "act")
+def _entrance(first: Next) -> Callable[[State], Any]:
+    async def enter(state: State) -> Next:  # async, or LangGraph would take each of these to a thread and back
+        return state.get("next", first)
+
+    return enter
 
 
 async def _route(state: State) -> Next:
@@ -134,10 +145,37 @@ async def _route(state: State) -> Next:
 
 
 class _Nodes:
-    """The four nodes. Each returns an update of the state; `next` in it is the edge to take."""
+    """The nodes. Each returns an update of the state; `next` in it is the edge to take."""
 
     def __init__(self, judge: LoopJudge) -> None:
         self.judge = judge
+
+    async def plan(self, state: State, runtime: "Runtime[JudgeContext]") -> State:
+        """The plan, before the case is shown; one repair turn, then `failed`. Skipped where none is to be made."""
+        context = self._context(state, runtime)
+        dialect = self.judge.dialect(context.model.profile)
+        update: State = {}
+        try:
+            if not state.get("messages"):
+                update = opened(state, context, dialect, plan=True)
+                if update["next"] == "act":
+                    return update
+                state = {**state, **update}
+            turn = await take_turn(state, context, dialect, phase="plan")
+        except Exception as exc:
+            return {**update, **self._failed(state, context, exc)}
+        said, spent = [turn.message_out], update.get("spent", Spent()) + Spent(tokens=turn.usage.completion_tokens)
+        update = {**update, "turns": [turn], "spent": spent}
+        try:
+            rest = unfolded(state, context, dialect, text_of(turn.message_out))
+            said, update = [*said, *rest["messages"]], {**update, **rest, "spent": spent + rest["spent"]}
+        except ParseError as exc:
+            if sum(turn.phase == "plan" for turn in state.get("turns", [])) >= context.budget.repairs:
+                update |= self._failed({**state, "turns": [*state.get("turns", []), turn]}, context, exc)
+            said.append({"role": "user", "content": _AGAIN.format(context.fence.escape(exc.message))})
+        except Exception as exc:
+            update |= self._failed(state, context, exc)
+        return {**update, "messages": [*(state["messages"] if "case" in update else []), *said]}
 
     async def act(self, state: State, runtime: "Runtime[JudgeContext]") -> State:
         """A free turn: open the conversation if need be, offer the tools, take what the model says."""
@@ -146,12 +184,13 @@ class _Nodes:
         update: State = {}
         try:
             if not state.get("messages"):
-                update = _open(state, context, dialect)
+                update = opened(state, context, dialect, plan=False)
                 state = {**state, **update}
             limit = state["spent"].exhausted(context.budget, elapsed=context.elapsed)
+            limit = limit or (None if may_act(state, context) else "context")
             if limit is not None or not context.tools.specs:
                 return {**update, "next": "conclude", "exhausted": limit if context.tools.specs else None}
-            turn = await _take_turn(state, context, dialect, phase="act")
+            turn = await take_turn(state, context, dialect, phase="act")
         except Exception as exc:
             return {**update, **self._stopped(state, context, dialect, exc)}
         after, nudge = self._after_act(state, context, dialect, turn)
@@ -168,7 +207,7 @@ class _Nodes:
         if dialect.calls(turn.message_out, context.tools.tools):
             return "tools", None
         try:
-            dialect.read(_text(turn.message_out), state, context)
+            dialect.read(text_of(turn.message_out), state, context)
             return "check", None
         except ParseError:
             nudge = dialect.nudge(turn.message_out)
@@ -190,12 +229,21 @@ class _Nodes:
         done += [_refused(call) for call in calls[allowed:]]
         left = allowed - min(allowed, len(calls))
         messages: list[Message] = []
+        room = Room(state, context)
+        limit: Limit | None = None
         for call, executed in zip(calls, done, strict=True):
             executed.event.turn = len(state["turns"]) - 1
-            executed.name(pictures, profile)
-            messages.append(dialect.observe(call, executed.text, executed.event.images, context, calls_left=left))
+            seen = dict(pictures)
+            executed.name(seen, profile)
+            said = dialect.observe(call, executed.text, executed.event.images, context, calls_left=left)
+            if room.take(said):
+                pictures |= seen
+            else:
+                executed.event, said = refused_for_room(call, executed.event, context, dialect)
+                limit = "context"
+            messages.append(said)
         cost = Spent(tool_calls=min(allowed, len(calls)), images=sum(len(executed.event.images) for executed in done))
-        limit = (spent + cost).exhausted(context.budget, elapsed=context.elapsed)
+        limit = limit or (spent + cost).exhausted(context.budget, elapsed=context.elapsed)
         update: State = {"messages": messages, "events": [executed.event for executed in done], "spent": cost}
         return {**update, "next": "act"} if limit is None else {**update, "next": "conclude", "exhausted": limit}
 
@@ -207,7 +255,7 @@ class _Nodes:
         try:
             asked = [dialect.force(state, context, problem=state.get("problem"))]
             asking: State = {**state, "messages": [*state["messages"], *asked]}
-            turn = await _take_turn(asking, context, dialect, phase="conclude")
+            turn = await take_turn(asking, context, dialect, phase="conclude")
         except Exception as exc:
             return {"messages": asked, **self._stopped(state, context, dialect, exc)}
         spent = Spent(tokens=turn.usage.completion_tokens)
@@ -220,7 +268,7 @@ class _Nodes:
         attempts = sum(turn.phase == "conclude" for turn in state["turns"])
         last_chance = attempts > context.budget.repairs
         try:
-            draft = dialect.read(_text(state["messages"][-1]), state, context)
+            draft = dialect.read(text_of(state["messages"][-1]), state, context)
             known = shown(state)
             unknown = [cited for cited in draft.cited if cited not in known]
             complaints = [*draft.complaints, *(f"{cited!r} was never shown" for cited in unknown[:3])]
@@ -282,71 +330,10 @@ class _Nodes:
         return default_context(self.judge, state["case"])
 
 
-def _open(state: State, context: JudgeContext, dialect: Dialect) -> State:
-    """The update that opens the conversation."""
-    given: Any = state["case"]
-    case = parse_case(given) if isinstance(given, dict) else given
-    opening = dialect.open(case, context)
-    pictures = Spent(images=sum(_pictures(message) for message in opening.messages))
-    return {"case": case.blind(), "messages": opening.messages, "opening": opening.refs, "spent": pictures}
-
-
-async def _take_turn(state: State, context: JudgeContext, dialect: Dialect, *, phase: Phase) -> Turn:
-    """One turn of the model within the budget's time and tokens."""
-    concluding = phase == "conclude"
-    deadline = context.seconds_left(keep=not concluding)
-    if deadline is not None and deadline <= 0:
-        raise BudgetError(f"no time left of {context.budget.seconds:g} s")
-    messages, continue_last = dialect.render(state["messages"])
-    spent = state["spent"]
-    request = Request(
-        case=state["case"],
-        messages=messages,
-        events=state.get("events", []),
-        opening=state.get("opening", ()),
-        store=context.store,
-        tools=context.tools.specs if dialect.functions else (),
-        sampling=_sampling(context, spent, concluding=concluding),
-        phase=phase,
-        schema=dialect.schema(state, context) if concluding else None,
-        deadline=deadline,
-        stop=dialect.stop,
-        continue_last=continue_last,
-        remaining={
-            "turns": max(0, context.budget.turns - spent.turns),
-            "tool_calls": max(0, context.budget.tool_calls - spent.tool_calls),
-        },
-    )
-    began = time.perf_counter()
-    turn = await context.model.act(request)
-    turn.seconds = round(time.perf_counter() - began, 6)
-    turn.started = round(began - context.started, 6)
-    turn.phase = phase
-    turn.messages_in = tuple(range(len(state["messages"])))
-    return turn
-
-
-def _sampling(context: JudgeContext, spent: Spent, *, concluding: bool) -> Any:
-    sampling, budget = context.sampling, context.budget
-    if concluding:
-        return sampling.model_copy(update={"max_tokens": budget.answer_tokens, "thinking": False})
-    if budget.tokens is None:
-        return sampling
-    free = max(1, budget.tokens - budget.answer_tokens - spent.tokens)
-    return sampling if free >= sampling.max_tokens else sampling.model_copy(update={"max_tokens": free})
+_AGAIN = "That answer cannot be used: {}. Answer with the JSON object that was asked for, and nothing else."
 
 
 def _refused(call: ToolCall) -> Executed:
     text = "No tool calls are left; answer with what you have seen."
     args = call.args if isinstance(call.args, dict) else {}
     return Executed(ToolEvent(call_id=call.id, name=call.name, args=args, status="failed", error=text), text)
-
-
-def _text(message: Message) -> str:
-    content = message.get("content")
-    return content if isinstance(content, str) else ""
-
-
-def _pictures(message: Message) -> int:
-    content = message.get("content")
-    return sum(part.get("type") == "image_ref" for part in content) if isinstance(content, list) else 0

@@ -13,8 +13,17 @@ from agentjudge.budget import Spent
 from agentjudge.graphs.dialect import Dialect
 from agentjudge.graphs.state import Instead, JudgeContext, State
 from agentjudge.tools.base import ToolCall
+from agentjudge.trace import Message, ToolEvent
 
 WITHHELD = "withheld: there is no room for it in the model's context"
+
+
+def refused_for_room(
+    call: ToolCall, event: ToolEvent, context: JudgeContext, dialect: Dialect
+) -> tuple[ToolEvent, Message]:
+    """The record of a result that is not shown, and the message that says so in its place."""
+    gone = replace(event, status="failed", refs=(), images=(), data={}, error=WITHHELD)
+    return gone, dialect.observe(call, f"({WITHHELD})", (), context, calls_left=0)
 
 
 def withhold(state: State, context: JudgeContext, dialect: Dialect) -> State | None:
@@ -28,11 +37,9 @@ def withhold(state: State, context: JudgeContext, dialect: Dialect) -> State | N
     results: list[Any] = []
     outcomes: list[Any] = []
     for number in newest:
-        event = events[number]
-        gone = replace(event, status="failed", refs=(), images=(), data={}, error=WITHHELD)
-        call = ToolCall(event.call_id, event.name, event.args)
+        call = ToolCall(events[number].call_id, events[number].name, events[number].args)
+        gone, said = refused_for_room(call, events[number], context, dialect)
         outcomes.append(Instead(number, gone))
-        said = dialect.observe(call, f"({WITHHELD})", (), context, calls_left=0)
         results.append(Instead(places[number], said))
     unseen = Spent(images=-sum(len(events[number].images) for number in newest))
     return {"messages": results, "events": outcomes, "spent": unseen, "exhausted": "context", "next": "conclude"}

@@ -20,7 +20,7 @@ from agentjudge.tools.base import ToolBox
 from agentjudge.trace import Message, ToolEvent, Turn, shown_evidence
 from agentjudge.verdict import Confidence, Criterion, Usage, Verdict
 
-Next = Literal["act", "tools", "conclude", "check", "end"]
+Next = Literal["plan", "act", "tools", "conclude", "check", "end"]
 
 
 class Instead(NamedTuple):

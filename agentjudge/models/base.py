@@ -49,12 +49,12 @@ class Request:
     """Evidence that stands in the opening messages."""
     store: EvidenceStore
     tools: Sequence[dict[str, Any]]
-    """OpenAI function tools of the judge. They stay in the prompt to its end, for an unchanged prefix; in the
-    concluding phase they may not be called."""
+    """OpenAI function tools of the judge. They stay in the prompt to its end, for an unchanged prefix; they may
+    be called in the phase `act` alone."""
     sampling: Sampling
     phase: Phase = "act"
     schema: dict[str, Any] | None = None
-    """JSON schema that the answer must satisfy, in the concluding turn."""
+    """JSON schema that the answer must satisfy, in turns that are not free."""
     deadline: float | None = None
     """Seconds from now within which the turn must be over."""
     stop: Sequence[str] = ()

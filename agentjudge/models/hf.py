@@ -110,7 +110,7 @@ class HFModel:
     def _prompt(self, request: Request) -> list[int]:
         """Token ids of the conversation under the model's chat template."""
         thinking = request.sampling.thinking
-        if thinking is None and request.phase == "conclude":
+        if thinking is None and request.phase != "act":
             thinking = False
         with boundary(ModelError, "the chat template failed"):
             ids = self._tokenizer.apply_chat_template(

@@ -128,7 +128,7 @@ class OpenAIModel:
         if request.continue_last:
             more |= {"continue_final_message": True, "add_generation_prompt": False}
         thinking = request.sampling.thinking
-        if thinking is None and request.phase == "conclude":
+        if thinking is None and request.phase != "act":
             thinking = False
         if switches := self.profile.template_kwargs(thinking=thinking):
             more["chat_template_kwargs"] = switches

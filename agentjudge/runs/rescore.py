@@ -122,7 +122,7 @@ def stored_evidence(run: Run, trace: Trace, *, root: Path | None = None) -> Evid
         StoreError: the run lacks a picture.
     """
     failure = trace.verdict.failure
-    if failure is not None and all(turn.phase == "act" for turn in trace.turns):
+    if failure is not None and all(turn.phase != "conclude" for turn in trace.turns):
         raise DataError(f"the judgement failed before its evidence was complete ({failure.kind}: {failure.message})")
     store = EvidenceStore(root=root)
     for image in dict.fromkeys([*trace.case.images, *(image for event in trace.events for image in event.images)]):

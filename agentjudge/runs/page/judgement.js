@@ -302,7 +302,7 @@ function conversation(trace, marks, cuts, anchor) {
     if (role === "system") {
       nodes.push(entry(role, "Instructions", "", el("details", {}, el("summary", {}, `${count(parts(messages[m]).reduce((sum, { text }) => sum + (text?.length ?? 0), 0))} characters`), body(m))));
     } else if (role === "assistant" || turn) {
-      const cost = turn ? [`${turn.usage.prompt_tokens ? `${count(turn.usage.prompt_tokens)} → ` : ""}${turn.usage.completion_tokens ? plural(turn.usage.completion_tokens, "token") : ""}`, time(turn.seconds), turn.phase === "conclude" && "conclusion", !["stop", "tool_calls"].includes(turn.finish_reason) && `ended by ${turn.finish_reason}`] : [];
+      const cost = turn ? [`${turn.usage.prompt_tokens ? `${count(turn.usage.prompt_tokens)} → ` : ""}${turn.usage.completion_tokens ? plural(turn.usage.completion_tokens, "token") : ""}`, time(turn.seconds), {plan: "plan", conclude: "conclusion"}[turn.phase], !["stop", "tool_calls"].includes(turn.finish_reason) && `ended by ${turn.finish_reason}`] : [];
       nodes.push(entry("assistant", "Judge", cost.filter(Boolean).join(" · "), messages[m].reasoning_content ? folded("Thinking", prose(messages[m].reasoning_content)) : null, body(m), calls(m, turn?.t)));
     } else nodes.push(entry(role, role === "tool" ? "Tool" : "To the judge", "", body(m)));
   }
