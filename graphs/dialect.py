@@ -96,7 +96,7 @@ class Dialect(ABC):
         """
         raise ConfigError(f"{type(self).__name__} asks for its verdict by no prompt that could be exchanged")
 
-    def nudge(self, message: Message) -> Message | None:
+    def nudge(self, message: Message, state: State, context: JudgeContext) -> Message | None:
         """What to say to a free turn with neither a call nor a verdict; None goes straight to the conclusion."""
         return None
 

@@ -210,7 +210,7 @@ class _Nodes:
             dialect.read(text_of(turn.message_out), state, context)
             return "check", None
         except ParseError:
-            nudge = dialect.nudge(turn.message_out)
+            nudge = dialect.nudge(turn.message_out, state, context)
             return ("conclude", None) if nudge is None else ("act", nudge)
 
     async def tools(self, state: State, runtime: "Runtime[JudgeContext]") -> State:

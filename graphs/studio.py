@@ -13,6 +13,7 @@ from agentjudge.graphs.arm_thinker import arm_thinker as _arm_thinker
 from agentjudge.graphs.compare import compare as _compare
 from agentjudge.graphs.loop import LoopJudge
 from agentjudge.graphs.state import JudgeContext
+from agentjudge.graphs.trajectory import trajectory as _trajectory
 from agentjudge.graphs.veri_r1 import veri_r1 as _veri_r1
 from agentjudge.graphs.web_arbiter import web_arbiter as _web_arbiter
 from agentjudge.models.base import Model, Sampling, load_model
@@ -21,6 +22,7 @@ from agentjudge.tools.base import ToolBox
 
 arm_thinker = _arm_thinker().compile()
 compare = _compare().compile()
+trajectory = _trajectory().compile()
 veri_r1 = _veri_r1().compile()
 web_arbiter = _web_arbiter().compile()
 

@@ -169,7 +169,7 @@ class TagDialect(Dialect):
         )
         return {"role": "tool", "tool_call_id": call.id, "content": block}
 
-    def nudge(self, message: Message) -> Message:
+    def nudge(self, message: Message, state: State, context: JudgeContext) -> Message:
         """What the paper's environment says to a turn that is neither a search nor an answer."""
         text = "\nThat was neither a search nor an answer. Write <search> query </search> or <answer> ... </answer>.\n"
         return {"role": "user", "content": text}

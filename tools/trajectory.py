@@ -99,7 +99,7 @@ class ListSteps(StepsTool):
         rows: list[str] = []
         room = MAX_CHARS
         for number in range(args.start, min(last + 1, args.start + MAX_STEPS)):
-            row = _row(steps[number], number)
+            row = step_row(steps[number], number)
             room -= len(row) + 1
             if rows and room < 0:
                 break
@@ -114,7 +114,8 @@ class ListSteps(StepsTool):
         return ToolResult("\n".join([head, *rows]), refs=refs, data=data)
 
 
-def _row(step: Step, number: int) -> str:
+def step_row(step: Step, number: int) -> str:
+    """A step on one line, under its id; long texts are shortened."""
     said = [brief(step.action, _BRIEF["action"]) or "(no action)"]
     said += [f"{part}: {brief(text, _BRIEF[part])}" for part in PARTS[1:-1] if (text := text_of(step, part)).strip()]
     count = len(lines_of(step, number, "observation"))
