@@ -23,12 +23,12 @@ a call succeeded does not say that it was of use: log `tool_mattered` beside thi
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from agentjudge.case import Case
 from agentjudge.errors import ConfigError
 from agentjudge.registry import register
-from agentjudge.rewards.base import RewardResult, masked, of_parts
+from agentjudge.rewards.base import Alone, RewardResult, masked, of_parts
 from agentjudge.rewards.terms import correct, succeeded, tried, well_formed
 from agentjudge.trace import Trace
 
@@ -37,16 +37,31 @@ FORMAT, TRIED, ACCURACY, SUCCEEDED = 0.3, 0.1, 0.7, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class ArmThinker:
+class ArmThinker(Alone):
     """One of the tables above."""
 
     pays: Pays = "tools"
     tools: Collection[str] | None = None
     """Names of the tools that count, such as `image_zoom_in_tool`; all when None."""
+    low: ClassVar = 0.0
 
     def __post_init__(self) -> None:
         if self.pays not in get_args(Pays):
             raise ConfigError(f"unknown table {self.pays!r}; there is {', '.join(get_args(Pays))}")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """See `Declared`."""
+        if self.pays == "accuracy":
+            return ("accuracy",)
+        if self.pays == "stage-1":
+            return ("format", "tool tried")
+        return ("format", "accuracy") if self.pays != "tools" else ("format", "accuracy", "tool tried", "tool succeeded")
+
+    @property
+    def high(self) -> float:
+        """See `Declared`."""
+        return {"accuracy": 1.0, "stage-1": FORMAT + TRIED}.get(self.pays, 1.5)
 
     def score(self, trace: Trace, case: Case) -> RewardResult:
         """See `Reward`.

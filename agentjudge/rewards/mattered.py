@@ -15,9 +15,10 @@ that was said after having seen it. What the tools brought is worth what it chan
 A success that changes nothing earns nothing here, which is what a bonus for any success anywhere cannot tell.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
 from agentjudge.case import Case
 from agentjudge.errors import ConfigError
@@ -81,6 +82,17 @@ class ToolMattered:
     """A store with the pictures of a trace, such as `agentjudge.runs.rescore.stored_evidence` makes it of a run."""
     turn: int = 0
     """The first turn that is taken back; 0 takes all observations back."""
+    keys: ClassVar = ("with", "without")
+    low: ClassVar = -1.0
+    high: ClassVar = 1.0
+
+    def at(self, step: int) -> Self:
+        """See `Declared`."""
+        return self
+
+    async def ascore_group(self, traces: Sequence[Trace], case: Case) -> list[RewardResult]:
+        """See `AsyncReward`; the judgements are made again at the same time."""
+        return await asyncio.gather(*(self.ascore(trace, case) for trace in traces))
 
     async def ascore(self, trace: Trace, case: Case) -> RewardResult:
         """The reward of one judgement; asks the model once, unless nothing that is taken back has shown anything.

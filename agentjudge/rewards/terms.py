@@ -7,13 +7,13 @@ mean of one of them. That a tool succeeded says nothing about whether it was of 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from agentjudge.case import Case, Gold, is_right
 from agentjudge.errors import DataError, ParseError
 from agentjudge.graphs.dialect import read_object
 from agentjudge.registry import register
-from agentjudge.rewards.base import RewardResult, masked, of_parts
+from agentjudge.rewards.base import Alone, RewardResult, masked, of_parts
 from agentjudge.trace import ToolEvent, Trace
 from agentjudge.verdict import Verdict
 
@@ -80,24 +80,31 @@ def succeeded(trace: Trace, tools: Collection[str] | None = None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolUse:
-    """1 if a tool was called (`tried`), or brought a result (`succeeded`), else 0; each turn for itself beside it."""
+class ToolUse(Alone):
+    """1 if a tool was called (`tried`), or brought a result (`succeeded`), else 0; the first turn that did earned it."""
 
     what: Literal["tried", "succeeded"]
     tools: Collection[str] | None = None
     """Names of the tools that count; all when None."""
+    low: ClassVar = 0.0
+    high: ClassVar = 1.0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """See `Declared`."""
+        return (f"tool {self.what}",)
 
     def score(self, trace: Trace, case: Case) -> RewardResult:
         """See `Reward`; needs no gold."""
         if (found := masked(trace)) is not None:
             return found
-        hits = {
+        hits = [
             event.turn
             for event in trace.events
             if _counts(event, self.tools) and (self.what == "tried" or event.status == "ok")
-        }
-        turns = tuple(float(number in hits) for number in range(len(trace.turns)))
-        return of_parts({f"tool {self.what}": float(bool(hits))}, turn_rewards=turns)
+        ]
+        turns = tuple(float(number == min(hits, default=-1)) for number in range(len(trace.turns)))
+        return of_parts({self.keys[0]: float(bool(hits))}, turn_rewards=turns)
 
 
 @register("reward", "tool_tried")

@@ -15,12 +15,12 @@ import re
 import unicodedata
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from agentjudge.case import NOT_ENOUGH_INFO, Case
 from agentjudge.errors import ConfigError
 from agentjudge.registry import register
-from agentjudge.rewards.base import RewardResult, masked, of_parts
+from agentjudge.rewards.base import Alone, RewardResult, masked, of_parts
 from agentjudge.rewards.terms import correct, well_formed
 from agentjudge.trace import Trace
 
@@ -29,15 +29,22 @@ _TAG = re.compile(r"<(/?)(plan|search|information|think|answer)>", re.IGNORECASE
 
 
 @dataclass(frozen=True, slots=True)
-class VeriR1:
+class VeriR1(Alone):
     """The formula above; 0 to 4, or to 3 where gold has no evidence."""
 
     without: Without = "nothing"
     """`evidence and weight` is the ablation that pays for label and format alone."""
+    keys: ClassVar = ("label", "evidence", "format")
+    low: ClassVar = 0.0
 
     def __post_init__(self) -> None:
         if self.without not in get_args(Without):
             raise ConfigError(f"cannot leave {self.without!r} out; there is {', '.join(get_args(Without))}")
+
+    @property
+    def high(self) -> float:
+        """See `Declared`."""
+        return 4.0 - ("evidence" in self.without) - (self.without == "format")
 
     def score(self, trace: Trace, case: Case) -> RewardResult:
         """See `Reward`.
