@@ -22,6 +22,7 @@ from agentjudge.cli_options import (
     statuses,
 )
 from agentjudge.cli_runs import judge, report, rescore, view
+from agentjudge.cli_web import score
 from agentjudge.errors import AgentJudgeError, ConfigError, DataError
 
 
@@ -50,7 +51,7 @@ def main() -> None:
 @source_options
 @click.option("--doc", "documents", multiple=True, type=click.Path(), help="A document, or a PDF; may be repeated.")
 @click.option("--image", "images", multiple=True, type=click.Path(), help="A picture to look at; may be repeated.")
-@model_options
+@model_options()
 @json_option
 @click.pass_context
 def verify(
@@ -71,6 +72,7 @@ def verify(
 
     With pictures or PDF files, the judge is arm-thinker unless --judge names another.
     """
+    from agentjudge import console
     from agentjudge.case import parse_case
     from agentjudge.judge import Judge
 
@@ -89,27 +91,12 @@ def verify(
     sources: dict[str, Any] = {"corpus": corpus or None, "index": index, "search": search, "fetch": fetch}
     with TemporaryDirectory(prefix="agentjudge-") as folder:
         with Judge.load(judge_name, model=model, seed=seed, blobs=Path(folder), **sources) as judge:
-            verdict = judge.judge(case) if as_json else _stream(judge, case)
+            verdict = judge.judge(case) if as_json else console.stream(judge, case, title=claim)
         if not as_json:
             _draw(verdict, Path(folder))
     if as_json:
         print_json(verdict.model_dump(mode="json"))
     sys.exit(FAILED if verdict.status == "failed" else 0)
-
-
-def _stream(judge: Any, case: Any) -> Any:
-    from agentjudge import console
-
-    steps, verdict = console.err(), None
-    for kind, value in judge.stream(case):
-        if kind == "turn":
-            console.show_turn(steps, value)
-        elif kind == "tool":
-            console.show_event(steps, value)
-        else:
-            verdict = value
-            console.show_verdict(console.out(), value, claim=case.claim)
-    return verdict
 
 
 def _draw(verdict: Any, folder: Path) -> None:
@@ -132,7 +119,7 @@ def _draw(verdict: Any, folder: Path) -> None:
 
 
 @main.command()
-@model_options
+@model_options()
 @json_option
 def demo(model: str, judge_name: str, seed: int | None, as_json: bool) -> None:
     """Verify the claims that come with the package against its demo corpus."""
@@ -143,7 +130,11 @@ def demo(model: str, judge_name: str, seed: int | None, as_json: bool) -> None:
 
     cases = list(read_cases(CLAIMS))
     with Judge.load(judge_name, model=model, corpus=CORPUS, seed=seed) as judge:
-        verdicts = judge.batch(cases) if as_json else [_stream(judge, case) for case in cases]
+        verdicts = (
+            judge.batch(cases)
+            if as_json
+            else [console.stream(judge, case, title=getattr(case, "claim", "")) for case in cases]
+        )
     right = sum(v.label == c.gold.label for v, c in zip(verdicts, cases, strict=True) if c.gold is not None)
     summary = {
         "cases": len(cases),
@@ -264,7 +255,7 @@ def serve(corpus: tuple[str, ...], index: str, host: str, port: int) -> None:
     serve_retrieve(Corpus.load(corpus), index=index, host=host, port=port)
 
 
-for command in (judge, rescore, report, view):
+for command in (judge, score, rescore, report, view):
     main.add_command(command)
 
 if __name__ == "__main__":

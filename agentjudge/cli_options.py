@@ -15,8 +15,8 @@ FAILED = 3
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def model_options(command: F) -> F:
-    """Options of every command that loads a judge."""
+def model_options(*, judge: str = "veri-r1") -> Callable[[F], F]:
+    """Options of every command that loads a judge, this one by default."""
     options = [
         click.option(
             "--model",
@@ -24,12 +24,10 @@ def model_options(command: F) -> F:
             show_default=True,
             help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH or scripted:FILE.",
         ),
-        click.option(
-            "--judge", "judge_name", default="veri-r1", show_default=True, help="See `agentjudge list judges`."
-        ),
+        click.option("--judge", "judge_name", default=judge, show_default=True, help="See `agentjudge list judges`."),
         click.option("--seed", type=int, help="Makes what is drawn by chance reproducible."),
     ]
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 index_option = click.option(

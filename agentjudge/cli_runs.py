@@ -21,7 +21,7 @@ WHY = 3
 @click.option("--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the traces.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder: keep verdicts, redo what failed.")
 @click.option("--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Judgements in flight.")
-@model_options
+@model_options()
 @json_option
 def judge(
     cases: str,

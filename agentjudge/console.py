@@ -9,7 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import markup
 from rich.color import Color
@@ -18,11 +18,18 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from agentjudge.case import Case
 from agentjudge.evidence import EvidenceRef
 from agentjudge.trace import ToolEvent, Turn
 from agentjudge.verdict import Verdict
 
-STYLES = {"SUPPORT": "green", "REFUTE": "red", "NOT ENOUGH INFO": "yellow", "failed": "magenta", "abstained": "cyan"}
+if TYPE_CHECKING:
+    from agentjudge.judge import Judge
+
+STYLES = {
+    "SUPPORT": "green", "REFUTE": "red", "NOT ENOUGH INFO": "yellow", "success": "green", "failure": "red",
+    "blocked": "yellow", "impossible": "yellow", "failed": "magenta", "abstained": "cyan",
+}  # fmt: skip
 MAP = (60, 60)
 """Most signs across, and twice the most lines, of a picture on a terminal."""
 FRAME = (255, 40, 40)
@@ -78,17 +85,36 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def show_verdict(console: Console, verdict: Verdict, *, claim: str = "") -> None:
-    """The outcome, its evidence with literal quotes, its reason and its cost."""
-    name = verdict.label or verdict.status
+def stream(judge: "Judge", case: Case, *, title: str) -> Verdict:
+    """Show a judgement as it comes about, and its verdict under a title; returns the verdict."""
+    steps = err()
+    verdict: Verdict | None = None
+    for event in judge.stream(case):
+        if isinstance(event.value, Turn):
+            show_turn(steps, event.value)
+        elif isinstance(event.value, ToolEvent):
+            show_event(steps, event.value)
+        else:
+            verdict = event.value
+            show_verdict(out(), verdict, title=title)
+    assert verdict is not None  # the last event of every judgement
+    return verdict
+
+
+def show_verdict(console: Console, verdict: Verdict, *, title: str = "") -> None:
+    """The outcome, its criteria, its evidence with literal quotes, its reason and its cost."""
+    name = verdict.label or (verdict.status if verdict.score is None else f"{verdict.score:.2f}")
     sure = f" [dim]({verdict.confidence.value:.0%}, {verdict.confidence.method})[/]" if verdict.confidence else ""
-    console.print(f"[bold {STYLES.get(name, 'white')}]{name}[/]{sure}  {escape(claim)}")
+    console.print(f"[bold {STYLES.get(name, 'white')}]{name}[/]{sure}  {escape(title)}")
     if verdict.failure is not None:
         console.print(f"  {verdict.failure.kind}: {escape(verdict.failure.message)}")
+    for criterion in verdict.criteria:
+        mark = criterion.label or ("" if criterion.score is None else f"{criterion.score:.2f}")
+        console.print(f"  {escape(criterion.name)}: [bold]{escape(mark)}[/] [dim]{escape(criterion.reason)}[/]")
     for ref in verdict.evidence:
         quote = f"[bold]“[/]{escape(ref.quote)}[bold]”[/] " if ref.quote else ""
         console.print(f"  {quote}[dim]{escape(where(ref))}[/]")
-    if verdict.rationale and not verdict.evidence:
+    if verdict.rationale and (verdict.criteria or not verdict.evidence):
         console.print(f"  [dim]{escape(verdict.rationale)}[/]")
     usage = verdict.usage
     tokens = f", {usage.prompt_tokens + usage.completion_tokens} tokens" if usage.prompt_tokens else ""

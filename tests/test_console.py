@@ -101,7 +101,7 @@ def test_a_verdict_shows_its_evidence_with_quotes_and_its_cost() -> None:
         rationale="Not shown beside evidence.",
         usage=Usage(turns=2, tool_calls=1, prompt_tokens=90, completion_tokens=10, seconds=1.234),
     )
-    assert printed(console.show_verdict, given_, claim=CLAIM).splitlines() == [
+    assert printed(console.show_verdict, given_, title=CLAIM).splitlines() == [
         f"SUPPORT (93%, calibrated)  {CLAIM}",
         "  “It opened in 1932.” bridge 0-18",
         "  picture observation_1 (100, 100, 600, 500.5)",
@@ -124,9 +124,9 @@ def test_a_verdict_without_evidence_shows_its_reason_and_the_limit_that_ended_it
 @pytest.mark.parametrize("label", ["SUPPORT", "REFUTE", "NOT ENOUGH INFO"])
 def test_failures_and_abstentions_never_look_like_a_label(label: str) -> None:
     failed = verdict(status="failed", failure=Failure(kind="model", message="the server is gone"))
-    first, second, _ = printed(console.show_verdict, failed, claim=CLAIM).splitlines()
+    first, second, _ = printed(console.show_verdict, failed, title=CLAIM).splitlines()
     assert first == f"failed  {CLAIM}" and second == "  model: the server is gone"
-    assert printed(console.show_verdict, verdict(status="abstained"), claim=CLAIM).startswith("abstained  ")
+    assert printed(console.show_verdict, verdict(status="abstained"), title=CLAIM).startswith("abstained  ")
     coloured = {
         COLOURS.findall(printed(console.show_verdict, shown, colours=True))[0]
         for shown in (failed, verdict(status="abstained"), verdict(label=label))
@@ -162,8 +162,8 @@ def shown_everywhere(hostile: str) -> list[str]:
         printed(console.show_turn, called({"name": hostile, "arguments": hostile})),
         printed(console.show_event, event("failed", error=hostile)),
         printed(console.show_event, event(data={"hits": [{"title": hostile or "x"}]})),
-        printed(console.show_verdict, quote.model_copy(update={"evidence": (ref,)}), claim=hostile),
-        printed(console.show_verdict, quote.model_copy(update={"evidence": (), "rationale": f"r{hostile}"}), claim="c"),
+        printed(console.show_verdict, quote.model_copy(update={"evidence": (ref,)}), title=hostile),
+        printed(console.show_verdict, quote.model_copy(update={"evidence": (), "rationale": f"r{hostile}"}), title="c"),
         printed(console.show_verdict, failed.model_copy(update={"failure": failure})),
     ]
     assert [part.count("\n") for part in parts] == [1, 1, 1, 3, 3, 3]
