@@ -13,8 +13,9 @@
 | a case of any kind with its gold, its part, what it is counted in, what it is not independent of | `Item` |
 | how often and in which order a case is asked; which judge is, by default | `policy`, `judge` |
 | what the official metric counts: from cases and outcomes to `Unit`s; each case by `right` without it | `units` |
-| its numbers, the headline first: each a `Statistic` of all units or of those of some groups | `measures` |
+| its numbers, the headline first: each a `Statistic` of all units or of some of them | `measures` |
 | judges without a model that fit its cases; constant label, first position and both lengths without it | `floors` |
+| what judges of others reach, counted again from what was recorded of them | `recorded` |
 
 All the rest is written once: `files` reads rows and says what is wrong with them; `running` chooses sets, draws rows,
 asks the judge and keeps the traces; here the floors go through the very policy and statistics of the judge that they
@@ -27,10 +28,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from agentjudge.benchmarks.files import Unavailable
-from agentjudge.benchmarks.reports import Report, ReportBase, SetReport, counts
+from agentjudge.benchmarks.reports import Recorded, Report, ReportBase, SetReport, counts
 from agentjudge.benchmarks.running import Options, Task, choose_sets, decide, draw, outcomes_of, policy_of
 from agentjudge.benchmarks.statistics import Statistic, Unit, mean
 from agentjudge.case import Case
@@ -124,6 +125,10 @@ class Measure(NamedTuple):
     """Of the units of these groups alone; of all when empty."""
     guessing: float | None = None
     """What guessing reaches."""
+    where: Callable[[Unit], bool] | None = None
+    """Of the units alone for which it holds."""
+    better: Literal["higher", "lower"] | None = "higher"
+    """The better side; None where there is none, as of a number that says nothing of the judge: it has no floors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,8 @@ class Benchmark:
     """Credit for a tie where gold has a side."""
     floors: Callable[[Sequence[Case]], Sequence[RuleJudge]] = floor_judges
     judge: str = "compare"
+    recorded: Callable[[Path | None], Sequence[Recorded]] | None = None
+    """Reads what is recorded of other judges; empty where nothing is."""
 
     @property
     def flags(self) -> Collection[str]:
@@ -188,6 +195,7 @@ class Benchmark:
             version=__version__,
             sets=tuple(reports),
             skipped=skipped,
+            recorded=() if self.recorded is None else tuple(self.recorded(options.data)),
         )
 
     def read(self, found: dict[str, Any]) -> Report:
@@ -249,13 +257,15 @@ def _measure(
     """A number with its 95% interval, whole clusters drawn; None where it has no value on these units."""
 
     def part(every: Sequence[Unit]) -> list[Unit]:
-        return [unit for unit in every if not measure.groups or unit.group in measure.groups]
+        wanted = [unit for unit in every if not measure.groups or unit.group in measure.groups]
+        return wanted if measure.where is None else list(filter(measure.where, wanted))
 
     units = part(units)
     value = measure.of(units)
     if value is None:
         return None
-    reached = {name: found for name, each in floors.items() if (found := measure.of(part(each))) is not None}
+    others = floors if measure.better is not None else {}
+    reached = {name: found for name, each in others.items() if (found := measure.of(part(each))) is not None}
     if measure.guessing is not None:
         reached["guessing"] = measure.guessing
     scored = [unit for unit in units if unit.scored]
@@ -272,4 +282,5 @@ def _measure(
         low=low,
         high=high,
         floors=reached,
+        lower_is_better=measure.better == "lower",
     )

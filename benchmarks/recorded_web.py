@@ -48,6 +48,25 @@ class Key(NamedTuple):
     agent: str
 
 
+class Annotation(NamedTuple):
+    """What one person says of a trajectory, in the words of the file; empty where it does not say."""
+
+    success: str
+    side_effect: str
+    optimality: str
+    looping: str
+
+
+class Place(NamedTuple):
+    """Where a trajectory stands."""
+
+    split: str
+    column: str
+    """Of the official table."""
+    task: str
+    """Its name in the splits, which the agents' runs of it share."""
+
+
 class Judgement(FileRow):
     """A row of WebJudge's judgements."""
 
@@ -100,21 +119,27 @@ def status(text: str | None) -> bool | None:
 
 
 def people(data: Path) -> dict[Key, tuple[str, ...]]:
-    """Labels of success, by trajectory, in the order of the annotations.
+    """Labels of success, by trajectory; see `annotations`."""
+    return {key: tuple(each.success for each in said) for key, said in annotations(data).items()}
+
+
+def annotations(data: Path) -> dict[Key, tuple[Annotation, ...]]:
+    """What people say, by trajectory, in the order of the file: the first one's word is the official label.
 
     Args:
-        data: folder that holds `web/records`.
+        data: folder that holds `web/records`, or the official repository.
 
     Raises:
         DataError: the annotations are absent or are something else.
     """
-    found: dict[Key, tuple[str, ...]] = {}
+    found: dict[Key, tuple[Annotation, ...]] = {}
     for where, row in csv_rows(data, "agentrewardbench_annotations.csv"):
         with boundary(DataError, f"{where}: not an annotation"):
             key, label = Key(row["benchmark"], row["task_id"], row["model_name"]), row["trajectory_success"]
         if label not in (*LABELS, UNSURE):
             raise DataError(f"{where}: trajectory_success {label!r} is none of {', '.join((*LABELS, UNSURE))}")
-        found[key] = (*found.get(key, ()), label)
+        said = Annotation(label, *(row.get(f"trajectory_{name}") or "" for name in Annotation._fields[1:]))
+        found[key] = (*found.get(key, ()), said)
     return found
 
 
@@ -215,10 +240,10 @@ def table(data: Path, *, split: Split = "test", official: bool = False) -> dict[
     Raises:
         DataError: the files are absent or are something else.
     """
-    labels, place = people(data), _places(data)
+    labels, place = people(data), places(data)
     found = {}
     for judge, said in judgements(data, reward_above=0.5).items():
-        golds = {key: labels[key][0] for key in said if key in labels and place(key)[0] == split}
+        golds = {key: labels[key][0] for key in said if key in labels and place(key).split == split}
         found[judge] = {
             column: success(list(part.values()), [said[key] for key in part], official=official)
             for column, part in _by_column(golds, place).items()
@@ -228,8 +253,10 @@ def table(data: Path, *, split: Split = "test", official: bool = False) -> dict[
 
 def expected(data: Path, *, split: Split = "test") -> dict[str, tuple[int, int]]:
     """How many trajectories the table is of, and how many of them succeeded: `all` and by column."""
-    place = _places(data)
-    golds = {key: labels[0] for key, labels in people(data).items() if place(key)[0] == split and labels[0] != UNSURE}
+    place = places(data)
+    golds = {
+        key: labels[0] for key, labels in people(data).items() if place(key).split == split and labels[0] != UNSURE
+    }
 
     return {
         column: (len(part), sum(label == SUCCESS for label in part.values()))
@@ -237,9 +264,9 @@ def expected(data: Path, *, split: Split = "test") -> dict[str, tuple[int, int]]
     }
 
 
-def _by_column(golds: Mapping[Key, str], place: Callable[[Key], tuple[str, str]]) -> dict[str, dict[Key, str]]:
+def _by_column(golds: Mapping[Key, str], place: Callable[[Key], Place]) -> dict[str, dict[Key, str]]:
     """All labels, and those of each column."""
-    parts = {name: {key: gold for key, gold in golds.items() if place(key)[1] == name} for name in COLUMNS.values()}
+    parts = {name: {key: gold for key, gold in golds.items() if place(key).column == name} for name in COLUMNS.values()}
     return {"all": dict(golds), **parts}
 
 
@@ -251,14 +278,21 @@ def _unanimous(labels: Sequence[str]) -> bool:
     return len(set(labels)) == 1 and labels[0] != UNSURE
 
 
-def _places(data: Path) -> Callable[[Key], tuple[str, str]]:
-    """The split and the column of a trajectory; in the splits a task stands without `improved` and `resized`."""
+def places(data: Path) -> Callable[[Key], Place]:
+    """Where each trajectory stands; in the splits a task has no `improved` and `resized` in its name.
+
+    Args:
+        data: folder that holds `web/records`, or the official repository.
+
+    Raises:
+        DataError: the splits are absent or are something else; from what is returned, a task that they lack.
+    """
     found = {}
     for where, row in csv_rows(data, "agentrewardbench_splits.csv"):
         with boundary(DataError, f"{where}: not a task's split"):
-            found[row["task_id"]] = row["split"], COLUMNS[row["benchmark"]]
+            found[row["task_id"]] = Place(row["split"], COLUMNS[row["benchmark"]], row["task_id"])
 
-    def place(key: Key) -> tuple[str, str]:
+    def place(key: Key) -> Place:
         task = key.task if key.task in found else _RENAMED.sub("", key.task)
         if task not in found:
             raise DataError(f"agentrewardbench_splits.csv has no task {key.task!r}")
@@ -273,8 +307,10 @@ def _file(data: Path, folder: str, name: str) -> Path:
 
 
 def csv_rows(data: Path, name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file, each with its place."""
-    path = data / "web" / "records" / name
+    """The rows of a CSV file, each with its place; official files bear no name of the benchmark."""
+    own, bare = data / "web" / "records" / name, name.removeprefix("agentrewardbench_")
+    official = (data / folder / bare for folder in ("agent_reward_bench/data", "data", "."))
+    path = next((path for path in (own, *official) if path.is_file()), own)
     with boundary(DataError, f"cannot read {path}"), path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, 1))

@@ -89,6 +89,18 @@ class SetReport(Counts):
         return Headline(self.name, name, value, mean.low, mean.high, mean.n, mean.floors, mean.beats_floors, self)
 
 
+class Recorded(Record):
+    """What was recorded of a judge of others, counted again, or what it is published to reach."""
+
+    judge: str
+    rows: str
+    """Which rows, in words."""
+    n: int
+    """How many."""
+    numbers: dict[str, float | None]
+    """By name, each 0..1; None where one has no value."""
+
+
 class ReportBase(Record):
     """What every benchmark's report says."""
 
@@ -140,6 +152,8 @@ class Report(ReportBase):
     """The headline, in words."""
     policy: str
     sets: tuple[SetReport, ...]
+    recorded: tuple[Recorded, ...] = ()
+    """Judges of others, on rows that need not be those of the sets."""
 
     @property
     def failed(self) -> int:
@@ -157,6 +171,16 @@ class Report(ReportBase):
         return [_cells(each.name, name, mean) for each in self.sets for name, mean in each.metrics.items()]
 
     @property
+    def others(self) -> list[dict[str, str]]:
+        """What is recorded of other judges, as rows of cells with the same columns."""
+        names = dict.fromkeys(name for each in self.recorded for name in each.numbers)
+        return [
+            {"judge": each.judge, "rows": each.rows, "n": str(each.n)}
+            | {name: percent(each.numbers.get(name)) for name in names}
+            for each in self.recorded
+        ]
+
+    @property
     def notes(self) -> dict[str, str]:
         """See `ReportBase`."""
         return {each.name: each.note for each in self.sets if each.note}
@@ -171,6 +195,8 @@ class Report(ReportBase):
         title = f"{self.benchmark}: {self.model} with {self.judge}, policy {self.policy}"
         show(console, title, self.details)
         show(console, "verdicts, habits and cost", [_habits(each) for each in self.sets])
+        if self.recorded:
+            show(console, "judges of others, as recorded", self.others)
         console.print(f"First line of a set: {self.metric}", markup=False)
         console.print(
             "Percent, unscored verdicts not being right; [95% interval]. Floors are judges without a model, and chance."
