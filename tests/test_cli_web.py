@@ -84,12 +84,18 @@ def test_many_runs_are_a_table_or_json(folder: Path) -> None:
 
 
 def test_a_run_folder_is_made_and_gone_on_with(folder: Path) -> None:
-    first = told("runs.jsonl", "--model", "scripted:turns.jsonl", "--out", "run", "--limit", 1)
-    assert first["scored"] == 1 and (folder / "run").is_dir()
-    assert "run" in refused("runs.jsonl", "--model", "scripted:turns.jsonl", "--out", "run")
-    (folder / "silent.jsonl").write_text(json.dumps({"case": "nobody", "turns": ["x"]}))
-    both = told("runs.jsonl", "--model", "scripted:turns.jsonl", "--out", "run", "--resume")
-    assert [verdict["case_id"] for verdict in both["verdicts"]] == ["r0", "r1"]
+    turns = json.loads((folder / "turns.jsonl").read_text())
+    (folder / "turns.jsonl").write_text(json.dumps({"case": "r0", "turns": turns}))
+    given = ("runs.jsonl", "--model", "scripted:turns.jsonl", "--out", "run")
+    first = told(*given, code=3)
+    assert (first["scored"], first["failed"]) == (1, 1)
+    assert "run" in refused(*given)
+    (folder / "turns.jsonl").write_text(json.dumps({"case": "r1", "turns": turns}))
+    both = told(*given, "--resume")  # r0, of which the model knows nothing any more, is kept
+    assert [(verdict["case_id"], verdict["label"]) for verdict in both["verdicts"]] == [
+        ("r0", "success"),
+        ("r1", "success"),
+    ]
 
 
 def test_a_failed_verdict_is_exit_code_three_and_has_no_label(folder: Path) -> None:
