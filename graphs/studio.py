@@ -9,6 +9,7 @@ from typing import Any
 
 from agentjudge.case import Case
 from agentjudge.evidence import EvidenceStore
+from agentjudge.graphs.arbiter_predictive import web_arbiter_predictive as _web_arbiter_predictive
 from agentjudge.graphs.arm_thinker import arm_thinker as _arm_thinker
 from agentjudge.graphs.compare import compare as _compare
 from agentjudge.graphs.loop import LoopJudge
@@ -25,6 +26,7 @@ compare = _compare().compile()
 trajectory = _trajectory().compile()
 veri_r1 = _veri_r1().compile()
 web_arbiter = _web_arbiter().compile()
+web_arbiter_predictive = _web_arbiter_predictive().compile()
 
 
 @lru_cache(maxsize=1)

@@ -6,36 +6,42 @@
 | more | `ranking`, best first | `ranking` |
 | one | `score`, 0 to 1: does it bring the goal closer? | `score` |
 
-The paper compares pairs alone; a choice among more is then a knockout of pairs in both orders
-(`agentjudge.runs.policies.Knockout`), and the score of one action is what best-of-n and process rewards want. Two
+The paper compares pairs alone; a choice among more is then a knockout of pairs in both orders (`agentjudge.rerank`,
+`agentjudge.runs.tournaments.Knockout`), and the score of one action is what best-of-n and process rewards want. Two
 dialects:
 
-- `StepTools`: the state of the page, criteria with weights (general ones, and own ones for this page), evidence, then
-  the outcome under a JSON schema. Evidence are elements of the page, by the numbers that they have in its tree.
-- `ArbiterTags`: the released layout `<State> <Criteria> <Analysis> <Answer>Response k</Answer>`, and that of its
-  earlier harness, whose thought stands in `<think>`. It knows no tie. Where not exactly one answer is given the verdict
-  is a failure: the released harness then takes the first "Response 1" or "Response 2" that it finds anywhere.
+- `StepTools`: tools browse the page and the steps before it, so that nothing long is pasted whole; then the state of
+  the page, criteria with weights (general ones, and own ones for this page), evidence, and the outcome under a JSON
+  schema. Evidence are elements of the page, by the numbers that they have in its tree, and what tools showed. A budget
+  of no turns leaves the tools out: one call a judgement.
+- `agentjudge.graphs.arbiter_tags.ArbiterTags`: the layout of the released checkpoints.
 
-The prompts are our own wording.
+`web-arbiter-predictive` (`agentjudge.graphs.arbiter_predictive`) first states what each action will lead to. The
+prompts are our own wording.
 """
 
-import re
-from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from agentjudge.budget import Budget
-from agentjudge.case import ActionChoice, Step
-from agentjudge.errors import DataError, ParseError
-from agentjudge.evidence import EvidenceRef
+from agentjudge.case import ActionChoice
+from agentjudge.errors import ParseError
+from agentjudge.graphs.arbiter_opening import (
+    PRINCIPLES,
+    SHOWN_STEPS,
+    fenced_actions,
+    fenced_parts,
+    listed_principles,
+)
+from agentjudge.graphs.arbiter_page import left_out, see_page
+from agentjudge.graphs.arbiter_tags import ArbiterTags
 from agentjudge.graphs.compare import read_preference, read_ranking
 from agentjudge.graphs.dialect import (
     ToolDialect,
     asked,
     cited_schema,
     object_schema,
-    plural,
     read_cited,
     read_confidence,
     read_object,
@@ -46,100 +52,51 @@ from agentjudge.graphs.loop import LoopJudge
 from agentjudge.graphs.state import Draft, JudgeContext, Opening, State
 from agentjudge.prompts import fill, load_prompt
 from agentjudge.registry import register
-from agentjudge.tools.base import ToolCall
+from agentjudge.tools.base import Tool
+from agentjudge.tools.steps import steps_of
 from agentjudge.trace import Message
 from agentjudge.verdict import Criterion
 
+__all__ = ["PRINCIPLES", "SHOWN_STEPS", "ArbiterTags", "StepTools", "browsing_tools", "web_arbiter"]
+
 PROMPTS = Path(__file__).parent / "prompts" / "web_arbiter"
-PRINCIPLES = {
-    "element reference": "the element that is acted on is there, and is the one that is meant",
-    "coherence": "the action does what its thought says",
-    "progress": "it brings the goal closer from where the agent is now",
-    "strategy": "it fits a plan that can reach the goal, and does not undo or repeat what was done",
-    "efficiency": "no shorter way is passed over",
-}
-"""The general criteria of the paper, in our words."""
 OWN = 3
 """Criteria for the page at hand, at most."""
-SHOWN_STEPS = 10
-"""The last steps that are shown, as in the paper."""
-PAGE = "page"
-"""Document id of the page's tree."""
-STRENGTH = 2
-"""Of a preference that the released format states without one: clearly better."""
-_ELEMENT = re.compile(r"^\s*\[([\w-]{1,40})\]", re.MULTILINE)
-_ANSWER = re.compile(r"<Answer>\s*Response\s+([12])\s*</Answer>", re.IGNORECASE)
 
 
-def _parts(case: ActionChoice, context: JudgeContext) -> tuple[dict[str, str], tuple[EvidenceRef, ...]]:
-    """What both dialects show, fenced, and the elements of the page that may be cited."""
-    fence, refs = context.fence, tuple(_elements(case, context))
-    past, left_out = case.history[-SHOWN_STEPS:], max(0, len(case.history) - SHOWN_STEPS)
-    lines = [f"({plural(left_out, 'earlier step')} left out)"] if left_out else []
-    lines += [f"{n}. {_step(step)}" for n, step in enumerate(past, left_out + 1)]
-    return {
-        "goal": fence.wrap(case.goal, what="intent"),
-        "page": fence.wrap(case.observation or "(not given)", what="page"),
-        "history": fence.wrap("\n".join(lines) or "(nothing has been done yet)", what="history"),
-        "url": fence.wrap(case.url or "(not given)", what="url"),
-    }, refs
-
-
-def _elements(case: ActionChoice, context: JudgeContext) -> Iterator[EvidenceRef]:
-    if not case.observation:
-        return
-    context.store.add_document(PAGE, case.observation)
-    seen: set[str] = set()
-    for found in _ELEMENT.finditer(case.observation):
-        if found[1] not in seen:
-            seen.add(found[1])
-            end = case.observation.find("\n", found.end())
-            start = found.start(1) - 1
-            yield context.store.text_ref(PAGE, start, len(case.observation) if end < 0 else end, id=found[1])
-
-
-def _step(step: Step) -> str:
-    thought = f"THOUGHT: {' '.join(step.thought.split())} " if step.thought else ""
-    failed = f" (failed: {' '.join(step.error.split())})" if step.error else ""
-    return f"{thought}ACTION: {' '.join(step.action.split())}{failed}"
-
-
-def _actions(case: ActionChoice, context: JudgeContext, name: str) -> str:
-    blocks = []
-    for n, action in enumerate(case.candidates, 1):
-        thought = f"THOUGHT: {case.thoughts[n - 1]}\n" if case.thoughts else ""
-        blocks.append(context.fence.wrap(f"{thought}ACTION: {action}", what=f"{name} {n}"))
-    return "\n\n".join(blocks)
-
-
-def _principles() -> str:
-    return "\n".join(f"  - {name}: {meaning}" for name, meaning in PRINCIPLES.items())
+def prompt(name: str) -> str:
+    """The text of one of the judge's prompts."""
+    return load_prompt(PROMPTS / f"{name}.txt")
 
 
 class StepTools(ToolDialect):
-    """Function calls, then state, weighted criteria and an outcome under a JSON schema."""
+    """Function calls that browse page and history, then state, weighted criteria and an outcome under a JSON schema."""
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """System, case, conclusion and repair."""
-        return tuple(load_prompt(PROMPTS / f"{name}.txt") for name in ("system", "case", "conclude", "repair"))
+        """System, its lines on tools, case, conclusion and repair."""
+        return tuple(prompt(name) for name in ("system", "tools", "case", "conclude", "repair"))
 
     def open(self, case: ActionChoice, context: JudgeContext) -> Opening:
         """The principles; then goal, page, what was done and the actions, all fenced, and pictures."""
-        system, template, _, _ = self.prompts
-        parts, refs = _parts(case, context)
-        n = len(case.candidates)
-        task = "Score this action." if n == 1 else f"{'Compare' if n == 2 else 'Rank'} these {n} actions."
-        text = fill(template, **parts, task=task, actions=_actions(case, context, "action"))
-        instructions = fill(system, principles=_principles())
+        page, n = see_page(case, context), len(case.candidates)
+        text = fill(
+            prompt("case"),
+            **fenced_parts(case, context, page=page.text),
+            notes="".join(f"{note}\n" for note in _notes(case, context, page.cut)),
+            task="Score this action." if n == 1 else f"{'Compare' if n == 2 else 'Rank'} these {n} actions.",
+            actions=fenced_actions(case, context, "action"),
+        )
+        tools = f"\n{prompt('tools')}" if may_browse(context) else ""
+        instructions = fill(prompt("system"), principles=listed_principles(), tools=tools)
+        pictures = case.images if context.model.profile.images else ()
         return Opening(
-            [{"role": "system", "content": instructions}, {"role": "user", "content": said_with(text, case.images)}],
-            refs,
+            [{"role": "system", "content": instructions}, {"role": "user", "content": said_with(text, pictures)}],
+            page.refs,
         )
 
     def force(self, state: State, context: JudgeContext, *, problem: str | None) -> Message:
         """The request for the JSON verdict."""
-        _, _, conclude, repair = self.prompts
         n = len(_case(state).candidates)
         mark, outcome = '"best": the number of the action that does best, or "tie"', f'"ranking": 1 to {n}, best first'
         if n == 1:
@@ -148,7 +105,8 @@ class StepTools(ToolDialect):
             first, second = "-3, -2, -1 if action 1 is much, clearly, slightly better", "1, 2, 3 if action 2 is"
             outcome = f'"preference": {first}; {second}; 0 for a tie'
         criterion = f'{{"name"; "weight": from 0 to 1; "reason": how the actions do on it; {mark}}}'
-        return asked(fill(conclude, criterion=criterion, outcome=outcome, own=str(OWN)), repair, problem, context)
+        request = fill(prompt("conclude"), criterion=criterion, outcome=outcome, own=str(OWN))
+        return asked(request, prompt("repair"), problem, context)
 
     def schema(self, state: State, context: JudgeContext) -> dict[str, Any]:
         """State, criteria, evidence and reason before the outcome."""
@@ -189,12 +147,13 @@ class StepTools(ToolDialect):
         if not isinstance(found, list) or not found or not all(isinstance(each, dict) for each in found):
             raise ParseError("criteria must be a list of at least one object")
         criteria = tuple(_criterion(each, n) for each in found)
+        said = (str(data.get("state") or ""), str(data.get("reason") or ""))
         judged = {criterion.name for criterion in criteria}
         missing = [name for name in PRINCIPLES if name not in judged]
         draft = Draft(
             cited=read_cited(data),
             criteria=criteria,
-            rationale="\n".join(filter(None, (str(data.get("state") or ""), str(data.get("reason") or "")))),
+            rationale="\n".join(filter(None, (*said, left_out(_case(state))))),
             confidence=None if data.get("confidence") is None else read_confidence(data, context.model.profile),
             complaints=[f"the criterion {missing[0]!r} was not judged"] if missing else (),
         )
@@ -221,48 +180,24 @@ def _criterion(found: dict[str, Any], n: int) -> Criterion:
     return Criterion(name=name, reason=reason, label=best)
 
 
-class ArbiterTags(ToolDialect):
-    """The released format, for two actions."""
+def _notes(case: ActionChoice, context: JudgeContext, cut: str) -> list[str]:
+    """Lines on what is not in sight, and on the names that tools have for what is."""
+    tools, page, notes = may_browse(context), len(case.history), []
+    if cut:
+        notes.append(f"{cut} {'Tools show the rest.' if tools else 'What is left out is on the page all the same.'}")
+    if tools and len(steps_of(case)) > page:
+        notes.append(f"This page is step {page} for the tools.")
+    if tools and case.history:
+        notes.append("Tools count steps from 0: number n of the trajectory is step n - 1.")
+    if case.images and not context.model.profile.images:
+        reads = f"view_screenshot(step={page}) reads it" if tools else "you cannot see it"
+        notes.append(f"There is a screenshot of the page; {reads}.")
+    return notes
 
-    stop = ("</Answer>",)
 
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """The case and the repair."""
-        return tuple(load_prompt(PROMPTS / f"{name}.txt") for name in ("tags", "last"))
-
-    def open(self, case: ActionChoice, context: JudgeContext) -> Opening:
-        """One user message under the headings of the format.
-
-        Raises:
-            DataError: not two actions.
-        """
-        if len(case.candidates) != 2:
-            raise DataError(f"the released format compares two actions, not {len(case.candidates)}; run a knockout")
-        parts, refs = _parts(case, context)
-        text = fill(self.prompts[0], principles=_principles(), **parts, actions=_actions(case, context, "Response"))
-        return Opening([{"role": "user", "content": text}], refs)
-
-    def calls(self, message: Message, tools: Collection[str]) -> list[ToolCall]:
-        """None: the format has no tools."""
-        return []
-
-    def force(self, state: State, context: JudgeContext, *, problem: str | None) -> Message:
-        """The demand for the one answer."""
-        fault = f"That answer cannot be used: {context.fence.escape(problem)}. " if problem else ""
-        return {"role": "user", "content": fill(self.prompts[1], problem=fault)}
-
-    def read(self, text: str, state: State, context: JudgeContext) -> Draft:
-        """The one answer behind the thought.
-
-        Raises:
-            ParseError: none, or more than one.
-        """
-        thought, end, rest = text.partition("</think>")
-        said: Sequence[str] = _ANSWER.findall(rest if end else thought)
-        if len(said) != 1:
-            raise ParseError(f"expected one <Answer>Response 1|2</Answer>, found {len(said)}")
-        return Draft(rationale=text.strip(), preference=-STRENGTH if said[0] == "1" else STRENGTH)
+def may_browse(context: JudgeContext) -> bool:
+    """Whether there are tools, and calls of them in the budget."""
+    return bool(context.tools.specs and context.budget.turns and context.budget.tool_calls)
 
 
 def _case(state: State) -> ActionChoice:
@@ -276,6 +211,13 @@ def _dialect(protocol: str) -> ToolDialect:
     return ArbiterTags() if protocol == "tags" else StepTools()
 
 
+def browsing_tools() -> list[Tool[Any]]:
+    """The tools that browse the page and the steps before it."""
+    from agentjudge.tools.trajectory import trajectory_tools
+
+    return trajectory_tools()
+
+
 @register("judge", "web-arbiter", paper="2601.21872")
 def web_arbiter() -> LoopJudge:
     """Says which next action brings a web agent closer to its goal, by principles for the page."""
@@ -283,6 +225,7 @@ def web_arbiter() -> LoopJudge:
         name="web-arbiter",
         cases=(ActionChoice,),
         dialect=lambda profile: _dialect(profile.protocol),
-        tools=(),
+        tools=tuple(tool.name for tool in browsing_tools()),
+        brings=browsing_tools,
         budget=Budget(turns=4, tool_calls=6, answer_tokens=2048),
     )

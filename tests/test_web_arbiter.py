@@ -1,12 +1,16 @@
-"""WebArbiter on the shared machine, in both dialects, and under a knockout; driven by scripted models."""
+"""WebArbiter on the shared machine, in both dialects, with its tools; driven by scripted models."""
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from agentjudge.budget import Budget
 from agentjudge.case import ActionChoice, Step
+from agentjudge.graphs.arbiter_page import MAX_PAGE
 from agentjudge.graphs.web_arbiter import PRINCIPLES, SHOWN_STEPS
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request
@@ -150,3 +154,104 @@ def test_a_page_that_is_not_there_and_one_without_numbers() -> None:
     for page in ("", "Just words\nand more"):
         trace = judged(PAIR.model_copy(update={"observation": page}), [answer(preference=1, evidence=[])])
         assert trace.verdict.status == "scored" and not trace.opening
+
+
+# tools
+
+LONG = "RootWebArea 'Shop'\n" + "\n".join(f"\t[{n}] link 'Item {n}', url='/item/{n}'" for n in range(1, 1501))
+FAR = PAIR.model_copy(update={"id": "far", "observation": LONG, "candidates": ("click('1400')", "click('7777')")})
+
+
+def calls(name: str, **args: Any) -> dict[str, Any]:
+    function = {"name": name, "arguments": json.dumps(args)}
+    return {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+
+
+def asking(
+    case: ActionChoice, *said: Any, profile: ModelProfile = GENERIC, **options: Any
+) -> tuple[Trace, list[Request]]:
+    """The trace, and what the model was sent; the last thing said is said again."""
+    sent: list[Request] = []
+
+    def say(request: Request) -> Any:
+        sent.append(request)
+        return said[min(len(sent), len(said)) - 1]
+
+    with Judge.load("web-arbiter", model=ScriptedModel(say, profile=profile), **options) as judge:
+        return judge.run(case), sent
+
+
+def test_what_was_left_out_is_found_by_tools_and_cited() -> None:
+    found = answer(preference=1).replace('"12"', '"1400", "step 2:3"')
+    trace, sent = asking(FAR, calls("find_element", query="3", step=2), "That decides.", found)
+    assert [event.status for event in trace.events] == ["ok"]
+    assert trace.verdict.status == "scored" and [ref.quote for ref in trace.verdict.evidence] == [
+        "[1400] link 'Item 1400', url='/item/1400'",
+        "\t[3] link 'Item 3', url='/item/3'",
+    ]
+    opening = str(sent[0].messages[1]["content"])
+    assert len(opening) < MAX_PAGE + 2_500 and "[3] link" not in opening and "[1400] link" in opening
+    assert "This page is step 2 for the tools." in opening and "Tools show the rest." in opening
+    assert "Nowhere on the page: 7777." in opening and "left out; shown is" in trace.verdict.rationale
+    assert "Tools browse the page" in sent[0].messages[0]["content"]
+    assert {spec["function"]["name"] for spec in sent[0].tools} == {
+        *("find_element", "list_steps", "get_step", "search_steps", "diff_steps", "view_screenshot")
+    }
+
+
+def test_an_element_that_was_left_out_is_no_evidence_before_a_tool_shows_it() -> None:
+    trace, _ = asking(FAR, answer(preference=1).replace('"12"', '"3"'))
+    assert "'3' was never shown" in text_of(trace) and not trace.verdict.evidence
+
+
+def test_steps_that_were_left_out_are_read_by_tools() -> None:
+    steps = tuple(Step(action=f"click('{n}')", observation=f"[{n}] link 'Old {n}'") for n in range(40))
+    case = PAIR.model_copy(update={"history": steps})
+    done = answer(preference=-1).replace('"12"', '"step 3:0"')
+    trace, sent = asking(case, calls("get_step", step=3), "Enough.", done)
+    assert trace.verdict.evidence[0].quote == "[3] link 'Old 3'"
+    assert "number n of the trajectory is step n - 1" in str(sent[0].messages[1]["content"])
+    assert "Old 3" not in str(sent[0].messages[1]["content"])
+
+
+def test_a_budget_without_turns_leaves_the_tools_out_in_one_call() -> None:
+    trace, sent = asking(FAR, answer(preference=1, evidence=[]), budget=Budget(turns=0, answer_tokens=2048))
+    assert len(sent) == 1 and sent[0].phase == "conclude" and trace.verdict.preference == 1
+    assert "Tools" not in str(sent[0].messages) and "What is left out is on the page all the same." in text_of(trace)
+
+
+def test_long_thoughts_and_actions_of_the_past_are_cut_and_candidates_never() -> None:
+    case = PAIR.model_copy(
+        update={
+            "history": (Step(action="fill('1', '" + "x" * 9_000 + "')", thought="y" * 9_000),),
+            "candidates": ("fill('12', '" + "z" * 9_000 + "')", "noop()"),
+        }
+    )
+    text = text_of(judged(case, [answer(preference=1)]))
+    assert text.count("[...]") == 2 and "z" * 9_000 in text and "x" * 500 not in text and "y" * 700 not in text
+
+
+def test_the_screenshot_of_the_page_is_shown_or_read_by_a_tool(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), "white").save(tmp_path / "page.png")
+    case = PAIR.model_copy(update={"images": (str(tmp_path / "page.png"),)})
+    _, sent = asking(case, answer(preference=1), profile=ModelProfile(images=True))
+    parts = sent[0].messages[1]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_ref"] and "There is a screenshot" not in parts[0]["text"]
+    done = answer(preference=1).replace('"12"', '"observation_1"')
+    zoom = calls("view_screenshot", step=2, bbox_2d=[0, 0, 500, 500])
+    trace, _ = asking(case, zoom, "Enough.", done, profile=ModelProfile(images=True))
+    assert trace.verdict.evidence[0].kind == "region"
+    trace, sent = asking(case, answer(preference=1))
+    assert isinstance(sent[0].messages[1]["content"], str)
+    assert "view_screenshot(step=2) reads it" in sent[0].messages[1]["content"]
+
+
+def test_the_released_layout_knows_no_tools_and_cuts_a_long_page_in_the_open() -> None:
+    trace, sent = asking(FAR, "<Analysis>So.</Analysis><Answer>Response 1</Answer>", profile=RELEASED)
+    assert len(sent) == 1 and not sent[0].tools and "tool" not in str(sent[0].messages).lower()
+    text = sent[0].messages[0]["content"]
+    assert len(text) < MAX_PAGE + 3_000 and "[1400] link" in text and "Nowhere on the page: 7777." in text
+    assert "left out)" in text and "What is left out is on the page all the same." in text
+    assert trace.verdict.preference == -2 and "left out; shown is" in trace.verdict.rationale
+    whole, _ = asking(PAIR, "<Answer>Response 1</Answer>", profile=RELEASED)
+    assert "left out" not in whole.verdict.rationale

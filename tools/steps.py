@@ -71,13 +71,18 @@ class StepsTool(Tool[Any]):
 
 
 def steps_of(case: Case) -> tuple[Step, ...]:
-    """The steps that tools can look at; of a choice the history, and the page at hand as the last one."""
+    """The steps that tools can look at; of a choice the history, and the page at hand as the last one.
+
+    The screenshot of the page at hand is the first of the case's pictures.
+    """
     if isinstance(case, Trajectory):
         return case.steps
-    if isinstance(case, ActionChoice):
-        page = (Step(observation=case.observation, url=case.url),) if case.observation else ()
-        return (*case.history, *page)
-    return ()
+    if not isinstance(case, ActionChoice):
+        return ()
+    picture = next(iter(case.images), None)
+    if not (case.observation or picture):
+        return case.history
+    return (*case.history, Step(observation=case.observation, url=case.url, screenshot=picture))
 
 
 def step_at(steps: Sequence[Step], number: int) -> Step:
