@@ -56,7 +56,9 @@ class ArmThinker(Alone):
             return ("accuracy",)
         if self.pays == "stage-1":
             return ("format", "tool tried")
-        return ("format", "accuracy") if self.pays != "tools" else ("format", "accuracy", "tool tried", "tool succeeded")
+        return (
+            ("format", "accuracy") if self.pays != "tools" else ("format", "accuracy", "tool tried", "tool succeeded")
+        )
 
     @property
     def high(self) -> float:

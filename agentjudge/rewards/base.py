@@ -117,7 +117,7 @@ class Reward(Declared, Protocol):
 
 
 @runtime_checkable
-class AsyncReward(Protocol):
+class AsyncReward(Declared, Protocol):
     """From judgements to numbers, asking a model where need be; an outage masks what it leaves unknown."""
 
     async def ascore(self, trace: Trace, case: Case) -> RewardResult:
@@ -147,7 +147,10 @@ class Alone:
         return self
 
 
-async def paid(reward: Reward | AsyncReward, traces: Sequence[Trace], case: Case) -> list[RewardResult]:
+AnyReward = Reward | AsyncReward
+
+
+async def paid(reward: AnyReward, traces: Sequence[Trace], case: Case) -> list[RewardResult]:
     """The rewards of judgements of one case, by either kind of reward.
 
     Raises:

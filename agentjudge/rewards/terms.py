@@ -1,4 +1,6 @@
-"""What rewards are made of: is the verdict right, is it in the format, were tools tried, did one of them succeed.
+"""What rewards are made of: is the verdict right, is it in the format, does it cite gold, were tools of any use.
+
+`CORRECT`, `NEAT` and `CITES_GOLD` are terms (`agentjudge.rewards.reading`), each 0 or 1, for composites and gates.
 
 `tool_tried` and `tool_succeeded` are rewards by themselves too, to be logged beside others: a rate of tool use is the
 mean of one of them. That a tool succeeded says nothing about whether it was of use; `mattered` tells that.
@@ -9,11 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from agentjudge.case import Case, Gold, is_right
+from agentjudge.case import Case, Gold, complete_group, is_right
 from agentjudge.errors import DataError, ParseError
 from agentjudge.graphs.dialect import read_object
 from agentjudge.registry import register
 from agentjudge.rewards.base import Alone, RewardResult, masked, of_parts
+from agentjudge.rewards.reading import Reads
 from agentjudge.trace import ToolEvent, Trace
 from agentjudge.verdict import Verdict
 
@@ -25,8 +28,8 @@ _THOUGHT = ["<think>", "</think>"]
 def correct(verdict: Verdict, case: Case) -> bool:
     """Whether a verdict is right; one that abstained or failed is not.
 
-    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a ranking if its best
-    is gold's best; a score if it lies on the same side of one half as gold's.
+    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a
+    ranking if its best is gold's best; a score if it lies on the same side of one half as gold's.
 
     Raises:
         DataError: the case has no gold, or gold does not say what is right for such an outcome.
@@ -59,7 +62,7 @@ def well_formed(trace: Trace) -> bool:
     text = said.get("content")
     if said.get("tool_calls") or not isinstance(text, str):
         return False
-    if _is_object(text):
+    if is_object(text):
         return True
     text = text.strip().lower()
     tags = _TAGS.findall(text)
@@ -67,6 +70,16 @@ def well_formed(trace: Trace) -> bool:
     if tags != wanted or not text.startswith(wanted[0]) or not text.endswith(wanted[-1]):
         return False
     return wanted is _BARE or not text.partition("</think>")[2].partition("<answer>")[0].strip()
+
+
+def cited(trace: Trace) -> set[str]:
+    """Ids of the evidence that the verdict cites, of what was shown in this trace; anything else counts for nothing."""
+    return {ref.id for ref in trace.verdict.evidence if ref.id} & trace.shown.keys()
+
+
+def cites_gold(trace: Trace, case: Case) -> bool:
+    """Whether a whole group of gold evidence is cited; False where gold names none."""
+    return case.gold is not None and complete_group(cited(trace), case.gold)
 
 
 def tried(trace: Trace, tools: Collection[str] | None = None) -> bool:
@@ -81,7 +94,7 @@ def succeeded(trace: Trace, tools: Collection[str] | None = None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse(Alone):
-    """1 if a tool was called (`tried`), or brought a result (`succeeded`), else 0; the first turn that did earned it."""
+    """1 if a tool was called (`tried`), or brought a result (`succeeded`), else 0; the first such turn earned it."""
 
     what: Literal["tried", "succeeded"]
     tools: Collection[str] | None = None
@@ -119,6 +132,26 @@ def tool_succeeded(tools: Collection[str] | None = None) -> ToolUse:
     return ToolUse("succeeded", tools)
 
 
+def _correct(trace: Trace, case: Case) -> float:
+    return float(correct(trace.verdict, case))
+
+
+def _neat(trace: Trace, case: Case) -> float:
+    return float(well_formed(trace))
+
+
+def _cites_gold(trace: Trace, case: Case) -> float:
+    return float(cites_gold(trace, case))
+
+
+CORRECT = Reads(_correct)
+"""`correct`."""
+NEAT = Reads(_neat)
+"""`well_formed`."""
+CITES_GOLD = Reads(_cites_gold)
+"""`cites_gold`."""
+
+
 def _counts(event: ToolEvent, tools: Collection[str] | None) -> bool:
     return tools is None or event.name in tools
 
@@ -133,7 +166,8 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
-def _is_object(text: str) -> bool:
+def is_object(text: str) -> bool:
+    """Whether the text is one JSON object and nothing else."""
     try:
         read_object(text)
     except ParseError:
