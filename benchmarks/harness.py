@@ -108,6 +108,8 @@ class CaseSet(NamedTuple):
     items: Sequence[Item]
     note: str = ""
     """What a reader of its numbers must know."""
+    judge: str = ""
+    """Who judges it where nobody is named; the benchmark's own judge when empty."""
 
 
 class Decided(NamedTuple):
@@ -166,14 +168,17 @@ class Benchmark:
         """
         from agentjudge import __version__
 
-        options = replace(options, judge=options.judge or self.judge)
+        named, options = options.judge, replace(options, judge=options.judge or self.judge)
         policy = policy_of(self.policy, options.policy)
         chosen, skipped = choose_sets(self.sets, options.sets, lambda name: self._load(name, options.data))
         drawn = {
             name: draw(each.items, options.limit, options.seed, lambda item: item.counted_in)
             for name, each in chosen.items()
         }
-        tasks = [Task(name, [item.case for item in items], options.corpus) for name, items in drawn.items()]
+        judges = {name: named or each.judge or self.judge for name, each in chosen.items()}
+        tasks = [
+            Task(name, [item.case for item in items], options.corpus, judges[name]) for name, items in drawn.items()
+        ]
         bare = [task._replace(name=f"{task.name}-no-tools", corpus=None) for task in tasks]
         found = asyncio.run(decide([*tasks, *(bare if options.no_tools_floor else ())], policy, options))
         reports = []
@@ -183,6 +188,8 @@ class Benchmark:
             if options.no_tools_floor:
                 floors["no tools"] = found[len(tasks) + number]
             note = chosen[name].note
+            if judges[name] != options.judge:
+                note = "; ".join(filter(None, (f"judged by {judges[name]}", note)))
             reports.append(self._report(name, note, items, found[number], floors, seed=options.seed or 0))
         return Report(
             benchmark=self.facts.name,

@@ -69,6 +69,8 @@ class Task(NamedTuple):
     name: str
     cases: Sequence[Case]
     corpus: "Corpus | str | Path | None" = None
+    judge: str = ""
+    """A registered judge; that of the options when empty."""
 
 
 def choose_sets(
@@ -192,7 +194,7 @@ def _load_judge(task: Task, model: Model, options: Options) -> "Judge":
     from agentjudge.runs.folder import BLOBS
 
     return Judge.load(
-        options.judge,
+        task.judge or options.judge,
         model=model,
         corpus=task.corpus,
         index=options.index,

@@ -1,34 +1,24 @@
-"""WebRewardBench: does a score of next steps put the right one first (Web-Shepherd, arXiv 2505.15277).
+"""Rows of WebRewardBench (Web-Shepherd, arXiv 2505.15277): steps of tasks with one right action and some wrong ones.
 
-    steps = list(read_steps(Path("web_reward_bench.jsonl")))
-    found = measure([Scored(step.source, step.task, right, wrong) for step, (right, *wrong) in zip(steps, scores)])
-    found["mind2web_task"].mrr
+    for step in read_steps(Path("web_reward_bench.jsonl")):
+        step.case.candidates[0]                  # the right one; the case has no checklist
+        checklist_items(step.checklist)          # subgoals that people checked
 
-A step of a task has one right action and some wrong ones, each scored alone (any finite numbers, higher is better).
-
-| number | counts |
-|---|---|
-| `mrr` | 1 / (1 + wrong ones that score above the right one + wrong ones that score the same), mean over steps |
-| `step` | steps whose right action scores above every wrong one: a tie is lost |
-| `trajectory` | tasks of which every step is so |
-
-A step that lacks a score has lost: it counts 0 in all three. Reported by source, and over all of them. The rows of
-WebPRM Collection's pairs, which have other names for some fields and one wrong action each, are read too.
+The rows of WebPRM Collection's pairs, which have other names for some fields and one wrong action each, are read too.
+What does not fit is an error that names the row.
 """
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from agentjudge.benchmarks.files import FileRow, records
-from agentjudge.case import ActionChoice, Gold, NonBlank, Record, Step
+from agentjudge.case import ActionChoice, Gold, NonBlank, Step
 from agentjudge.errors import DataError
 
-ALL = "all"
-"""Every source together, in `measure`."""
 _ITEM = re.compile(r"^\W*Checklist \d+:", re.MULTILINE)
 
 
@@ -80,29 +70,6 @@ class ShepherdStep(NamedTuple):
     """The one that people checked; empty where there is none."""
 
 
-class Scored(NamedTuple):
-    """The scores of a step."""
-
-    source: str
-    task: Hashable
-    """Of the source."""
-    right: float | None
-    wrong: Sequence[float | None]
-    """At least one."""
-
-
-class Shepherd(Record):
-    """How well scores choose. Shares are 0..1."""
-
-    steps: int
-    tasks: int
-    unscored: int
-    """Steps that lack a score."""
-    mrr: float
-    step: float
-    trajectory: float
-
-
 def read_steps(path: Path) -> Iterator[ShepherdStep]:
     """The steps of a file, in order.
 
@@ -149,52 +116,3 @@ def checklist_items(text: str) -> tuple[ChecklistItem, ...]:
             raise DataError(f"a subgoal needs a title and a goal: {piece.strip()[:60]!r}")
         found.append(ChecklistItem(title.strip(), goal))
     return tuple(found)
-
-
-def reciprocal_rank(right: float, wrong: Sequence[float]) -> float:
-    """One over the rank of the right action, those that score the same standing before it (0..1]."""
-    return 1 / (1 + sum(score >= right for score in wrong))
-
-
-def wins(right: float, wrong: Sequence[float]) -> bool:
-    """Whether the right action scores above every wrong one."""
-    return all(score < right for score in wrong)
-
-
-def measure(steps: Sequence[Scored]) -> dict[str, Shepherd]:
-    """The numbers over all steps, then those of each source, in order of appearance.
-
-    Raises:
-        ValueError: no steps, a step without wrong actions, or a source that is called `all`.
-    """
-    if not steps or not all(step.wrong for step in steps):
-        raise ValueError("there must be steps, each with a wrong action")
-    sources = dict.fromkeys(step.source for step in steps)
-    if ALL in sources:
-        raise ValueError(f"a source must not be called {ALL!r}")
-    parts = {source: [step for step in steps if step.source == source] for source in sources}
-    return {ALL: _measure(steps), **{source: _measure(part) for source, part in parts.items()}}
-
-
-def _measure(steps: Sequence[Scored]) -> Shepherd:
-    ranks, hits, unscored = [], [], 0
-    tasks: dict[Hashable, bool] = {}
-    for step in steps:
-        wrong = [score for score in step.wrong if score is not None]
-        if step.right is None or len(wrong) < len(step.wrong):
-            unscored += 1
-            rank, hit = 0.0, False
-        else:
-            rank, hit = reciprocal_rank(step.right, wrong), wins(step.right, wrong)
-        ranks.append(rank)
-        hits.append(hit)
-        task = (step.source, step.task)
-        tasks[task] = tasks.get(task, True) and hit
-    return Shepherd(
-        steps=len(steps),
-        tasks=len(tasks),
-        unscored=unscored,
-        mrr=sum(ranks) / len(steps),
-        step=sum(hits) / len(steps),
-        trajectory=sum(tasks.values()) / len(tasks),
-    )

@@ -1,26 +1,15 @@
-"""Next steps of web agents: WebPRMBench's pairs and Web-Shepherd's scores, by hand on rows of our own."""
+"""WebPRMBench: the right next step of a web agent against four wrong ones, by hand on rows of our own."""
 
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from agentjudge.benchmarks.statistics import Unit
-from agentjudge.benchmarks.web_shepherd import (
-    ChecklistItem,
-    Scored,
-    checklist_items,
-    measure,
-    read_steps,
-    reciprocal_rank,
-    wins,
-)
 from agentjudge.benchmarks.webprm_rows import sections, steps, thought_and_action
 from agentjudge.benchmarks.webprmbench import Marks, best_of_five, best_of_n, load_five, load_pairs, pairwise
 from agentjudge.case import ActionChoice
-from agentjudge.errors import DataError, ModelError
+from agentjudge.errors import ModelError
 from agentjudge.graphs.web_arbiter import PRINCIPLES
 from agentjudge.models.profiles import GENERIC
 from agentjudge.registry import lookup
@@ -250,110 +239,3 @@ def test_chance_is_what_coin_flips_reach():
     guesses = lookup("benchmark", "webprmbench").target().measures
     assert [guesses[name].guessing for name in ("BoN", "pairwise", "best of five")] == [1 / 16, 1 / 2, 1 / 5]
     assert next(iter(guesses)) == "BoN" and best_of_n([]) is None
-
-
-# Web-Shepherd
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "rank", "won"),
-    [
-        (0.9, [0.1, 0.2, 0.3], 1, True),
-        (0.9, [0.9, 0.2], 1 / 2, False),  # a tie stands before it
-        (0.5, [0.9, 0.5, 0.5, 0.1], 1 / 4, False),
-        (-1.0, [0.0, 1.0], 1 / 3, False),
-    ],
-)
-def test_ties_are_penalised(right, wrong, rank, won):
-    assert reciprocal_rank(right, wrong) == pytest.approx(rank) and wins(right, wrong) is won
-
-
-def test_shepherd_numbers_by_hand():
-    found = measure(
-        [
-            Scored("task", "1", 0.9, [0.1, 0.2]),
-            Scored("task", "1", 0.5, [0.5, 0.1]),
-            Scored("task", "2", 0.9, [0.1]),
-            Scored("webarena", "1", 0.7, [0.1, 0.2]),
-            Scored("webarena", "3", 0.9, [0.1, None]),
-            Scored("webarena", "4", None, [0.1]),
-        ]
-    )
-    assert list(found) == ["all", "task", "webarena"]
-    task, arena, every = found["task"], found["webarena"], found["all"]
-    assert (task.steps, task.tasks, task.unscored) == (3, 2, 0)
-    assert (task.mrr, task.step, task.trajectory) == pytest.approx((2.5 / 3, 2 / 3, 1 / 2))
-    assert (arena.steps, arena.tasks, arena.unscored) == (3, 3, 2)
-    assert (arena.mrr, arena.step, arena.trajectory) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    assert every.tasks == 5  # a task's number is that of its source
-    assert (every.mrr, every.step, every.trajectory) == pytest.approx((3.5 / 6, 1 / 2, 2 / 5))
-    for wrong in ([], [Scored("task", "1", 1.0, [])], [Scored("all", "1", 1.0, [0.0])]):
-        with pytest.raises(ValueError):
-            measure(wrong)
-
-
-CHECKLIST = "Checklist 1: Find pears\n- Goal: Reach the page.\n\nChecklist 2: Buy them\n- Goal: Pay."
-
-
-def reward_row(**fields):
-    past = {"thought_history": ["Look."], "action_history": ["scroll(0, 500)"]}
-    chosen = [{"thought": "Buy.", "action": "click('1')"}]
-    rejected = [{"thought": "Wait.", "action": "noop()"}, {"thought": "", "action": "go_back()"}]
-    row = {"task_id": 3, "step_id": 1, "intent": "Buy pears.", "start_url": "http://shop", "current_url": "http://p"}
-    row |= {"text_observation": "[1] button 'Buy'", "gt_checklist": CHECKLIST, "source_name": "webarena"}
-    return row | past | {"chosen": chosen, "rejected": rejected} | fields
-
-
-def test_rows_of_web_reward_bench(bench):
-    path = bench.write("web_reward_bench.jsonl.gz", [reward_row(), reward_row(step_id=2, image_list=["x"])])
-    first, second = read_steps(path)
-    case = first.case
-    assert (case.id, case.goal, case.url, second.case.id) == ("webarena-3-1", "Buy pears.", "http://p", "webarena-3-2")
-    assert case.candidates == ("click('1')", "noop()", "go_back()") and case.thoughts == ("Buy.", "Wait.", "")
-    assert [(step.thought, step.action) for step in case.history] == [("Look.", "scroll(0, 500)")]
-    assert case.gold.ranking == (0, 1, 2) and (first.source, first.task) == ("webarena", "3")
-    items = checklist_items(first.checklist)
-    assert items == (ChecklistItem("Find pears", "Reach the page."), ChecklistItem("Buy them", "Pay."))
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"intent": " "}, ":2: intent"),
-        ({"rejected": []}, ":2: rejected"),
-        ({"chosen": [{"thought": "x", "action": ""}]}, ":2: chosen.0.action"),
-        ({"chosen": reward_row()["rejected"]}, ":2: chosen: 2 right actions, not one"),
-        ({"thought_history": []}, ":2: thought_history has 0 entries, action_history 1"),
-    ],
-)
-def test_a_malformed_row_of_web_reward_bench_is_named(bench, change, says):
-    path = bench.write("rows.jsonl", [reward_row(), reward_row(**change)])
-    with pytest.raises(DataError) as caught:
-        list(read_steps(path))
-    assert f"{path}{says}" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "text", ["", "Find pears.", "Intro. Checklist 1: a\n- Goal: b", "Checklist 1: a", CHECKLIST + "\nChecklist 3:"]
-)
-def test_what_is_no_checklist_is_refused(text):
-    with pytest.raises(DataError):
-        checklist_items(text)
-
-
-def test_pairs_of_webprm_collection_are_read_without_loss():
-    root = os.environ.get("AGENTJUDGE_DATA")
-    path = Path(root or "", "web/records/webprm_pref_goback_10.jsonl")
-    if not root or not path.is_file():
-        pytest.skip("real pairs are needed: set AGENTJUDGE_DATA to the folder that holds web/records")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    read = list(read_steps(path))
-    assert len(read) == len(rows) == 10
-    for row, step in zip(rows, read, strict=True):
-        assert step.case.goal == row["intent"] and step.case.observation == row["text_observation"]
-        assert [each.action for each in step.case.history] == row["action_history"]
-        assert [each.thought for each in step.case.history] == row["thought_history"]
-        assert step.case.candidates == (row["chosen"]["action"], row["rejected"]["action"])
-        assert step.case.thoughts == (row["chosen"]["thought"], row["rejected"]["thought"])
-        verdicts = row["checklist_target_list"].count("'") // 2
-        assert len(checklist_items(step.checklist)) == verdicts
