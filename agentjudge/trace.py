@@ -20,7 +20,7 @@ TRACE_VERSION = 1
 
 Message = dict[str, Any]
 Phase = Literal["plan", "act", "conclude"]
-"""plan: before the case itself is shown, under a schema; act: free, with tools; conclude: the verdict, under a schema."""
+"""plan: before the case itself is shown; act: free, with tools; conclude: the verdict, under a schema."""
 ToolStatus = Literal["ok", "bad_args", "failed", "timeout"]
 
 
@@ -38,7 +38,7 @@ class Turn:
     """One answer of the model.
 
     `prompt_ids`, `output_ids` and `logprobs` (natural logarithm, one a sampled token) are the server's own, never
-    re-tokenised; None where the model has none.
+    re-tokenised; None where the model has none. `tokens` and `alternatives` are there where they were asked for.
     """
 
     message_out: Message
@@ -49,6 +49,10 @@ class Turn:
     prompt_ids: list[int] | None = None
     output_ids: list[int] | None = None
     logprobs: list[float] | None = None
+    tokens: list[str] | None = None
+    """Texts of the sampled tokens; bytes that are no UTF-8 by themselves stand as lone surrogates (surrogateescape)."""
+    alternatives: list[dict[str, float]] | None = None
+    """For each sampled token the likeliest ones at its place, text to log-probability; of one text they are summed."""
     finish_reason: str = "stop"
     model_version: str = ""
     usage: TurnUsage = field(default_factory=TurnUsage)

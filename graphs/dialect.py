@@ -36,6 +36,8 @@ class Dialect(ABC):
     """Strings that end a turn and stay in it."""
     functions = True
     """Whether the server is told of the tools; not where the prompt describes them in the judge's own words."""
+    alternatives = 0
+    """How many of the likeliest tokens a conclusion wants to know beside each sampled one; see `graphs.odds`."""
 
     @property
     @abstractmethod

@@ -81,6 +81,7 @@ async def take_turn(state: State, context: JudgeContext, dialect: Dialect, *, ph
         sampling=sampling,
         phase=phase,
         schema=_schema(phase, state, context, dialect),
+        alternatives=dialect.alternatives if phase == "conclude" else 0,
         deadline=deadline,
         stop=dialect.stop,
         continue_last=continue_last,

@@ -89,7 +89,9 @@ def completion(message: str | dict[str, Any], body: Body) -> dict[str, Any]:
     said = {"content": message} if isinstance(message, str) else message
     tokens = list(range(100, 101 + str(said.get("content") or "").count(" ")))
     prompt = list(range(1 + sum(len(str(m.get("content") or "").split()) for m in body["messages"])))
-    entries = [{"token": "t", "logprob": -0.25, "bytes": None, "top_logprobs": []} for _ in tokens]
+    likeliest = [{"token": "t" if n == 0 else f"t{n}", "logprob": -2.0 * n or -0.25} for n in range(10)]
+    likeliest = likeliest[: body.get("top_logprobs") or 0]
+    entries = [{"token": "t", "logprob": -0.25, "bytes": None, "top_logprobs": likeliest} for _ in tokens]
     ids = bool(body.get("return_token_ids"))
     choice: dict[str, Any] = {
         "index": 0,

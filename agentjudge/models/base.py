@@ -55,6 +55,8 @@ class Request:
     phase: Phase = "act"
     schema: dict[str, Any] | None = None
     """JSON schema that the answer must satisfy, in turns that are not free."""
+    alternatives: int = 0
+    """How many of the likeliest tokens to tell beside each sampled one; 0: none. Servers may tell fewer, or none."""
     deadline: float | None = None
     """Seconds from now within which the turn must be over."""
     stop: Sequence[str] = ()

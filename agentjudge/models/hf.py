@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from agentjudge.errors import ConfigError, ModelError, boundary, require
-from agentjudge.models.base import Request, Sampling
+from agentjudge.models.base import Request
 from agentjudge.models.profiles import GENERIC, ModelProfile, profile_of
-from agentjudge.models.wire import render
+from agentjudge.models.wire import render, summed
 from agentjudge.registry import register
 from agentjudge.trace import Message, Turn, TurnUsage
 
@@ -87,7 +87,8 @@ class HFModel:
             raise ModelError(f"the conversation is longer than the model's context ({len(prompt)} tokens of {room})")
         most = min(request.sampling.max_tokens, room - len(prompt))
         with boundary(ModelError, f"{self.name} failed"):
-            ids, logprobs = self._sample(prompt, request.sampling, most, request.stop, over)
+            drawn = self._sample(prompt, request, most, over)
+        ids = drawn.ids
         ended = bool(ids) and ids[-1] in self._ends
         text = self._tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
         if self.profile.protocol == "tags":
@@ -101,7 +102,9 @@ class HFModel:
             message_out=message,
             prompt_ids=prompt,
             output_ids=ids,
-            logprobs=logprobs if request.sampling.logprobs else None,
+            logprobs=drawn.logprobs if request.sampling.logprobs else None,
+            tokens=self._texts(ids) if drawn.likeliest else None,
+            alternatives=[self._named(row) for row in drawn.likeliest] or None,
             finish_reason=finish,
             model_version=self._version,
             usage=TurnUsage(prompt_tokens=len(prompt), completion_tokens=len(ids)),
@@ -123,14 +126,14 @@ class HFModel:
             )
         return list(ids)
 
-    def _sample(
-        self, prompt: list[int], sampling: Sampling, most: int, stop: Sequence[str], over: threading.Event
-    ) -> tuple[list[int], list[float]]:
-        """Sampled token ids and the log-probability of each."""
+    def _sample(self, prompt: list[int], request: Request, most: int, over: threading.Event) -> "_Drawn":
+        """Sampled token ids, the log-probability of each, and the likeliest ones beside it, where asked for."""
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        logprobs: list[float] = []
+        sampling, stop = request.sampling, request.stop
+        beside = request.alternatives if sampling.logprobs else 0
+        drawn = _Drawn([], [], [])
         logits: list[Any] = []
 
         def see(_: Any, scores: Any) -> Any:
@@ -138,8 +141,11 @@ class HFModel:
             return scores
 
         def done(ids: Any, _: Any, **__: Any) -> Any:
-            token = ids[0, -1]
-            logprobs.append(float(torch.log_softmax(logits[0][0].float(), dim=-1)[token]))
+            odds = torch.log_softmax(logits[0][0].float(), dim=-1)
+            drawn.logprobs.append(float(odds[ids[0, -1]]))
+            if beside:
+                values, tokens = torch.topk(odds, min(beside, len(odds)))
+                drawn.likeliest.append(list(zip(tokens.tolist(), values.tolist(), strict=True)))
             tail = self._tokenizer.decode(ids[0, max(len(prompt), ids.shape[1] - TAIL) :]) if stop else ""
             finished = over.is_set() or any(end in tail for end in stop)
             return torch.full((1,), finished, device=ids.device)
@@ -159,7 +165,28 @@ class HFModel:
                 stopping_criteria=StoppingCriteriaList([done]),
                 **options,
             )
-        return out[0, len(prompt) :].tolist(), logprobs
+        drawn.ids.extend(out[0, len(prompt) :].tolist())
+        return drawn
+
+    def _texts(self, ids: Sequence[int]) -> list[str]:
+        """The texts of tokens; the parts of a letter are empty but for the last one, which has the letter."""
+        texts: list[str] = []
+        parts: list[int] = []
+        for token in ids:
+            parts.append(token)
+            text = self._tokenizer.decode(parts, clean_up_tokenization_spaces=False)
+            whole = not text.endswith("\ufffd")
+            texts.append(text if whole else "")
+            parts = [] if whole else parts
+        return texts
+
+    def _named(self, likeliest: Sequence[tuple[int, float]]) -> dict[str, float]:
+        """Text to log-probability; of one text they are summed."""
+        named: dict[str, float] = {}
+        for token, logprob in likeliest:
+            text = self._tokenizer.decode([token], clean_up_tokenization_spaces=False)
+            named[text] = summed(named.get(text), logprob)
+        return named
 
     async def aclose(self) -> None:
         """Stop the thread. The weights go with the last reference to the model."""
@@ -193,6 +220,14 @@ def _plain(message: dict[str, Any]) -> dict[str, Any]:
         functions = [{**call["function"], "arguments": json.loads(call["function"]["arguments"])} for call in calls]
         plain["tool_calls"] = [{**call, "function": made} for call, made in zip(calls, functions, strict=True)]
     return plain
+
+
+class _Drawn(NamedTuple):
+    """What was sampled; `likeliest` is a list of (token, log-probability) a sampled token, or empty."""
+
+    ids: list[int]
+    logprobs: list[float]
+    likeliest: list[list[tuple[int, float]]]
 
 
 class _Split(NamedTuple):

@@ -14,6 +14,7 @@ import os
 import re
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,8 @@ VLLM_URL = "http://127.0.0.1:8000/v1"
 OPENAI_URL = "https://api.openai.com/v1"
 PICTURE_BYTES = 64 * 2**20
 """Serialised pictures kept from turn to turn."""
+MOST_ALTERNATIVES = 20
+"""Of a token: more are refused by OpenAI, and by vLLM as it is started by default."""
 NEUTRAL = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 """vLLM takes what a request does not name from the model's generation_config.json; these leave its odds as they are."""
 _HOST = re.compile(r"(localhost|[\w.-]+:\d{2,5})(/.*)?")
@@ -79,7 +82,8 @@ class OpenAIModel:
             ModelError: the server refused, is gone or too late, or the model declined to answer.
         """
         body = dump(self.payload(request))
-        turn = await self._transport.post("/chat/completions", body, read_turn, deadline=request.deadline)
+        read = partial(read_turn, alternatives=request.alternatives > 0)
+        turn = await self._transport.post("/chat/completions", body, read, deadline=request.deadline)
         turn.model_version = turn.model_version or self._model
         return turn
 
@@ -102,6 +106,8 @@ class OpenAIModel:
             body["seed"] = sampling.seed
         if sampling.logprobs:
             body["logprobs"] = True
+            if request.alternatives:
+                body["top_logprobs"] = min(request.alternatives, MOST_ALTERNATIVES)
         if request.tools:
             body["tools"] = list(request.tools)
             body["tool_choice"] = "auto" if request.phase == "act" else "none"
@@ -119,7 +125,7 @@ class OpenAIModel:
     def _extensions(self, request: Request) -> dict[str, Any]:
         """What only vLLM understands."""
         more: dict[str, Any] = {"return_token_ids": True, **NEUTRAL}
-        if request.sampling.logprobs:
+        if request.sampling.logprobs and not request.alternatives:
             more["top_logprobs"] = 0
         if request.tools:
             more["parallel_tool_calls"] = True

@@ -6,13 +6,15 @@ turns for one case:
     [{"tool_calls": [{"function": {"name": "retrieve", "arguments": {"query": "bridge"}}}]}, "SUPPORT, I think."]
     {"case": "c1", "turns": ["It opened in 1932."]}
 
-A turn is an assistant message in OpenAI's shape, or its content alone. Which turn is next follows from the
-conversation, not from a counter: nothing is remembered between calls, so a script serves any number of judgements at
-once and in any order, and a judgement that is resumed goes on where it was.
+A turn is an assistant message in OpenAI's shape, or its content alone; `logprobs` in it, as in OpenAI's choices, are
+what judges get to see that ask for alternatives. Which turn is next follows from the conversation, not from a counter:
+nothing is remembered between calls, so a script serves any number of judgements at once and in any order, and a
+judgement that is resumed goes on where it was.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from agentjudge.errors import ConfigError, DataError, ModelError
 from agentjudge.models.base import Request
 from agentjudge.models.profiles import GENERIC, ModelProfile
 from agentjudge.models.transport import Garbled
-from agentjudge.models.wire import read_message
+from agentjudge.models.wire import read_beside, read_logprobs, read_message
 from agentjudge.registry import register
 from agentjudge.trace import Message, Turn
 
@@ -60,9 +62,11 @@ class ScriptedModel:
             ModelError: the script is over, or has nothing for this case.
         """
         if self._answer is None:
-            return _turn(self._next(request))
-        said = self._answer(request)
-        return _turn(await said if inspect.isawaitable(said) else said)
+            turn = _turn(self._next(request))
+        else:
+            said = self._answer(request)
+            turn = _turn(await said if inspect.isawaitable(said) else said)
+        return turn if request.alternatives else replace(turn, tokens=None, alternatives=None)
 
     def _next(self, request: Request) -> Said:
         turns = self._turns.get(request.case.id, self._turns.get(EVERY))
@@ -99,6 +103,8 @@ def _turn(said: Said) -> Turn:
         return said
     message = {"content": said} if isinstance(said, str) else said
     turn = Turn(message_out=read_message(message), model_version="scripted")
+    turn.logprobs = read_logprobs(message)
+    turn.tokens, turn.alternatives = read_beside(message.get("logprobs"))
     if turn.message_out.get("tool_calls"):
         turn.finish_reason = "tool_calls"
     return turn

@@ -6,8 +6,9 @@ arguments are made readable, for a server refuses a conversation with broken JSO
 agreed shape or is `Garbled`.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -89,11 +90,15 @@ def _scrubbed(value: Any) -> Any:
     return value
 
 
-def read_turn(data: bytes) -> Turn:
+def read_turn(data: bytes, *, alternatives: bool = False) -> Turn:
     """The turn in a reply of `/chat/completions`.
 
     An empty answer is a turn with empty content. Log-probabilities that are not one a sampled token are dropped: None
     stops training, a shifted list would not.
+
+    Args:
+        data: the reply.
+        alternatives: keep the texts of the sampled tokens and the likeliest ones beside them, as far as they are told.
 
     Raises:
         Garbled: not JSON, or not of the agreed shape.
@@ -106,14 +111,17 @@ def read_turn(data: bytes) -> Turn:
         message = _message(said)
         finish = str(choice.get("finish_reason") or "stop")
         output_ids = choice.get("token_ids")
-        logprobs = _logprobs(choice)
+        logprobs = read_logprobs(choice)
         if output_ids is not None and logprobs is not None and len(output_ids) != len(logprobs):
             logprobs = None
+        beside = read_beside(choice.get("logprobs")) if alternatives and logprobs is not None else Beside()
         turn = Turn(
             message_out=message,
             prompt_ids=reply.get("prompt_token_ids"),
             output_ids=output_ids,
             logprobs=logprobs,
+            tokens=beside.tokens,
+            alternatives=beside.alternatives,
             finish_reason=finish,
             model_version=str(reply.get("model") or ""),
             usage=_usage(reply.get("usage") or {}),
@@ -166,9 +174,62 @@ def _call(call: dict[str, Any], number: int) -> dict[str, Any]:
     return {"id": str(call.get("id") or f"call_{number}"), "type": "function", "function": named}
 
 
-def _logprobs(choice: dict[str, Any]) -> list[float] | None:
-    content = (choice.get("logprobs") or {}).get("content")
-    return None if content is None else [float(entry["logprob"]) for entry in content]
+def read_logprobs(choice: dict[str, Any]) -> list[float] | None:
+    """The log-probability of each sampled token in an OpenAI choice, or None.
+
+    Raises:
+        Garbled: not of OpenAI's shape.
+    """
+    try:
+        content = (choice.get("logprobs") or {}).get("content")
+        return None if content is None else [float(entry["logprob"]) for entry in content]
+    except (LookupError, TypeError, ValueError, AttributeError) as exc:
+        raise Garbled(f"not log-probabilities, {type(exc).__name__}: {exc}") from exc
+
+
+class Beside(NamedTuple):
+    """The sampled tokens as texts, and what stood beside them; None where a server does not tell."""
+
+    tokens: list[str] | None = None
+    alternatives: list[dict[str, float]] | None = None
+
+
+def read_beside(logprobs: Any) -> Beside:
+    """Tokens and alternatives of OpenAI's `logprobs`, as `Turn` has them. What is of another shape is left out."""
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return Beside()
+    tokens = [_token(entry) for entry in entries]
+    known = [token for token in tokens if token is not None]
+    if len(known) < len(tokens):
+        return Beside()
+    found = [_alternatives(entry.get("top_logprobs")) for entry in entries]
+    return Beside(known, found if any(found) else None)
+
+
+def _token(entry: dict[str, Any]) -> str | None:
+    """The text of a token, by its bytes where they are told: a token may be part of a letter."""
+    raw, text = entry.get("bytes"), entry.get("token")
+    if isinstance(raw, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in raw):
+        return bytes(raw).decode("utf-8", "surrogateescape")
+    return text if isinstance(text, str) else None
+
+
+def _alternatives(entries: Any) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        token, logprob = (_token(entry), entry.get("logprob")) if isinstance(entry, dict) else (None, None)
+        if token is not None and type(logprob) in (int, float) and math.isfinite(logprob):
+            found[token] = summed(found.get(token), logprob)
+    return found
+
+
+def summed(logprob: float | None, other: float) -> float:
+    """The logarithm of the sum of two probabilities, to 6 decimals."""
+    if logprob is None:
+        return round(other, 6)
+    low, high = sorted((logprob, other))
+    return round(high + math.log1p(math.exp(low - high)), 6)
 
 
 def _usage(usage: dict[str, Any]) -> TurnUsage:

@@ -46,6 +46,8 @@ _TURN: dict[str, Any] = {
     "prompt_ids": None,
     "output_ids": None,
     "logprobs": None,
+    "tokens": None,
+    "alternatives": None,
     "usage": {},
 }
 _COST = dict.fromkeys(("turns", "tool_calls", "prompt_tokens", "cached_tokens", "completion_tokens", "images"), 0)

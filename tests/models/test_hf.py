@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,31 @@ async def test_ids_and_logprobs_are_those_of_the_model(noisy: Path, temperature:
     assert turn.logprobs == pytest.approx(expected, abs=1e-4)
     if temperature == 0:
         assert turn.output_ids == odds.argmax(-1).tolist()
+    await model.aclose()
+
+
+async def test_alternatives_are_the_likeliest_tokens_of_the_model(noisy: Path) -> None:
+    """Held against one forward pass over prompt and answer."""
+    model = HFModel(str(noisy))
+    turn = await model.act(request(alternatives=5, sampling=Sampling(max_tokens=12, seed=3, temperature=1.5)))
+    assert turn.prompt_ids is not None and turn.output_ids is not None
+    assert turn.tokens is not None and turn.alternatives is not None
+    with torch.no_grad():
+        logits = model._model(torch.tensor([turn.prompt_ids + turn.output_ids])).logits[0].float()
+    odds = torch.log_softmax(logits, dim=-1)[len(turn.prompt_ids) - 1 : -1]
+    for row, likeliest in zip(odds, turn.alternatives, strict=True):
+        values, tokens = torch.topk(row, 5)
+        expected: dict[str, float] = {}
+        for token, value in zip(tokens.tolist(), values.exp().tolist(), strict=True):
+            text = model._tokenizer.decode([token])
+            expected[text] = expected.get(text, 0.0) + value
+        assert {text: math.exp(odd) for text, odd in likeliest.items()} == pytest.approx(expected, abs=1e-5)
+    whole = model._tokenizer.decode(turn.output_ids)
+    assert whole.startswith("".join(turn.tokens)), "the texts of the tokens are not those of the answer"
+    silent = await model.act(request(alternatives=5, sampling=Sampling(max_tokens=2, logprobs=False)))
+    assert silent.logprobs is silent.tokens is silent.alternatives is None
+    plain = await model.act(request(sampling=Sampling(max_tokens=2)))
+    assert plain.tokens is plain.alternatives is None
     await model.aclose()
 
 

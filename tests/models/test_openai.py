@@ -85,6 +85,14 @@ def test_sampling_is_always_sent_in_full() -> None:
     assert "logprobs" not in silent and "top_logprobs" not in silent
 
 
+def test_alternatives_are_asked_for_as_far_as_servers_allow() -> None:
+    assert body_of(alternatives=10)["top_logprobs"] == 10
+    assert body_of(alternatives=50, vllm=False)["top_logprobs"] == client.MOST_ALTERNATIVES
+    assert "top_logprobs" not in body_of(vllm=False)
+    silent = body_of(alternatives=10, sampling=Sampling(logprobs=False))
+    assert "logprobs" not in silent and "top_logprobs" not in silent
+
+
 def test_other_servers_get_standard_fields_alone() -> None:
     more = {"tools": [TOOL], "schema": SCHEMA, "stop": ("</x>",), "sampling": Sampling(seed=1, thinking=False)}
     body = body_of(vllm=False, **more)
@@ -218,6 +226,16 @@ async def test_ids_and_logprobs_are_carried(serve: Callable[..., ChatServer], ki
         assert (turn.prompt_ids, turn.output_ids) == (list(range(6)), [100, 101, 102, 103])
     else:
         assert turn.prompt_ids is None and turn.output_ids is None
+
+
+@pytest.mark.parametrize("kind", ["vllm", "openai"])
+async def test_alternatives_are_carried(serve: Callable[..., ChatServer], kind: str) -> None:
+    server = serve(lambda body: "The sky is blue.")
+    turn = await ask(f"{kind}:m@{server.url}", request(alternatives=3))
+    assert turn.tokens == ["t"] * 4 and turn.alternatives == [{"t": -0.25, "t1": -2.0, "t2": -4.0}] * 4
+    assert server.bodies[0]["top_logprobs"] == 3
+    plain = await ask(f"{kind}:m@{server.url}", request())
+    assert plain.tokens is plain.alternatives is None
 
 
 async def test_a_conversation_goes_round(serve: Callable[..., ChatServer]) -> None:

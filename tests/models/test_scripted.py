@@ -94,6 +94,18 @@ async def test_a_function_answers() -> None:
     assert (await ScriptedModel(later).act(request())).output_ids == [1]
 
 
+async def test_alternatives_are_told_to_those_who_ask() -> None:
+    likeliest = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5}]
+    told = {"content": [{"token": "Yes", "logprob": -0.1, "top_logprobs": likeliest}]}
+    model = ScriptedModel([{"content": "Yes", "logprobs": told}])
+    asked, plain = request(), request()
+    asked.alternatives = 2
+    turn = await model.act(asked)
+    assert (turn.tokens, turn.alternatives) == (["Yes"], [{"Yes": -0.1, "No": -2.5}])
+    turn = await model.act(plain)
+    assert turn.tokens is turn.alternatives is None and turn.logprobs == [-0.1]
+
+
 @pytest.mark.parametrize(
     "text, problem",
     [
@@ -106,6 +118,7 @@ async def test_a_function_answers() -> None:
         ('{"case": "c", "turns": ["a"]}\n{"case": "c", "turns": ["a"]}', "line 2: case 'c' has turns already"),
         ("[7]", "turn 1 is neither"),
         ('[{"tool_calls": [7]}]', "not an assistant message"),
+        ('[{"content": "x", "logprobs": {"content": [{}]}}]', "line 1: not log-probabilities"),
     ],
 )
 def test_a_slip_in_the_file_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:

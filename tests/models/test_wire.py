@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from typing import Any
 
 import orjson
@@ -200,6 +201,62 @@ def test_logprobs_that_do_not_fit_the_tokens_are_dropped() -> None:
     turn = read_turn(reply({"content": "x"}, token_ids=[1, 2], logprobs=entries))
     assert turn.output_ids == [1, 2] and turn.logprobs is None
     assert read_turn(reply({"content": "x"}, logprobs=entries)).logprobs == [-0.5]
+
+
+def entry(token: str, logprob: float = -0.5, *beside: tuple[str, Any], **more: Any) -> dict[str, Any]:
+    likeliest = [{"token": text, "logprob": odds, "bytes": list(text.encode())} for text, odds in beside]
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode()), "top_logprobs": likeliest, **more}
+
+
+def beside(*entries: Any, alternatives: bool = True, **choice: Any) -> Any:
+    said = reply({"content": "x"}, logprobs={"content": list(entries)}, **choice)
+    return read_turn(said, alternatives=alternatives)
+
+
+def test_alternatives_are_kept_where_they_were_asked_for() -> None:
+    told = entry("Yes", -0.25, ("Yes", -0.25), ("No", -2.5)), entry("!", -1.0)
+    turn = beside(*told)
+    assert turn.tokens == ["Yes", "!"] and turn.logprobs == [-0.25, -1.0]
+    assert turn.alternatives == [{"Yes": -0.25, "No": -2.5}, {}]
+    plain = beside(*told, alternatives=False)
+    assert plain.tokens is plain.alternatives is None and plain.logprobs == [-0.25, -1.0]
+
+
+def test_a_token_may_be_part_of_a_letter() -> None:
+    first, second = "é".encode()[:1], "é".encode()[1:]
+    turn = beside(*(entry("\ufffd", bytes=list(half)) for half in (first, second)))
+    assert turn.tokens is not None
+    assert "".join(turn.tokens).encode("utf-8", "surrogateescape") == "é".encode()
+
+
+def test_alternatives_of_one_text_are_summed() -> None:
+    (row,) = beside(entry("Yes", -0.7, ("Yes", math.log(0.5)), ("Yes", math.log(0.25)), ("No", -9999.0))).alternatives
+    assert math.exp(row["Yes"]) == pytest.approx(0.75, abs=1e-5) and math.exp(row["No"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens", "alternatives"),
+    [
+        ([{"logprob": -0.5}], None, None),
+        ([{"logprob": -0.5, "token": "Yes"}], ["Yes"], None),
+        ([{"logprob": -0.5, "token": "Yes", "top_logprobs": None}], ["Yes"], None),
+        ([entry("Yes", -0.5, ("No", None), ("In", True), ("Yes", -0.5))], ["Yes"], [{"Yes": -0.5}]),
+        ([entry("Yes", top_logprobs=[7, None, {}, {"token": 3, "logprob": -1}])], ["Yes"], None),
+        ([entry("Yes", top_logprobs={"No": -1})], ["Yes"], None),
+        ([entry("Yes", bytes=[300], top_logprobs=[{"token": "No", "logprob": -1}])], ["Yes"], [{"No": -1}]),
+        ([entry("Yes", bytes="Yes")], ["Yes"], None),
+        ([], [], None),
+    ],
+)
+def test_a_server_that_tells_less_is_no_error(told: list[Any], tokens: Any, alternatives: Any) -> None:
+    turn = beside(*told)
+    assert (turn.tokens, turn.alternatives) == (tokens, alternatives)
+    assert turn.message_out["content"] == "x"
+
+
+def test_alternatives_that_do_not_fit_the_token_ids_are_dropped() -> None:
+    turn = beside(entry("Yes", -0.5, ("No", -1.0)), token_ids=[1, 2])
+    assert turn.logprobs is turn.tokens is turn.alternatives is None
 
 
 @pytest.mark.parametrize(

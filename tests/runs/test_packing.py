@@ -94,11 +94,19 @@ def test_all_fields_come_back() -> None:
     full.events[0].images, full.events[0].refs, full.events[0].error = ("ab", "cd"), (region, step), "none"
     full.turns[0].logprobs, full.turns[0].phase, full.turns[0].messages_in = [-0.5, 0.0], "conclude", (0,)
     full.turns[0].usage, full.turns[0].model_version = TurnUsage(5, 4, 3), "m"
+    full.turns[0].tokens, full.turns[0].alternatives = ["Yes", "\udcc3"], [{"Yes": -0.5, " No": -9999.0}, {}]
     full.opening, full.case = (step,), Claim(id="c", claim="x", documents=(Document(id="d", text="t"),), images=("a",))
     failed = trace("f", status="failed", failure=Failure(kind="model", message="down", retriable=True))
     empty = Trace(Claim(id="e", claim="x"), "veri-r1", [], [], [], (), failed.verdict)
     packer = Packer()
     assert read([packer.line(each) for each in (full, failed, empty)]) == [full, failed, empty]
+
+
+def test_turns_without_alternatives_say_nothing_of_them() -> None:
+    plain, asked = trace("c"), trace("c")
+    asked.turns[0].tokens, asked.turns[0].alternatives = ["Yes"], [{"Yes": -0.5}]
+    turns = [json.loads(Packer().line(each))["trace"]["turns"][0] for each in (plain, asked)]
+    assert not {"tokens", "alternatives"} & set(turns[0]) and {"tokens", "alternatives"} <= set(turns[1])
 
 
 def test_what_two_traces_share_is_written_once() -> None:
