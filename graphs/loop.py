@@ -75,13 +75,16 @@ class LoopJudge:
         """The input of a judgement that has the evidence of `trace` and only concludes.
 
         The opening is this judge's own; what follows is the trace's, up to the result of its last tool call. What was
-        said after that was the old conclusion.
+        said after that was the old conclusion. Of a plan the question is this judge's own, and the trace's is what was
+        answered and shown after it.
         """
         planned = any(turn.phase == "plan" for turn in trace.turns)
         start = opened({"case": trace.case}, context, self.dialect(context.model.profile), plan=planned)
         first = len(trace.turns[0].messages_in) if trace.turns else len(trace.messages)
         results = [i for i, message in enumerate(trace.messages) if i >= first and message.get("role") == "tool"]
-        kept = trace.messages[first : results[-1] + 1] if results else []
+        after = next((turn for turn in trace.turns if turn.phase != "plan"), None)
+        opening = len(after.messages_in) - (after.phase == "conclude") if planned and after is not None else first
+        kept = trace.messages[first : max([opening, *(place + 1 for place in results)])]
         messages = [*start["messages"], *kept]
         place = {id(message): number for number, message in enumerate(messages)}
         turns = [
@@ -111,7 +114,7 @@ class LoopJudge:
 def _compile(judge: LoopJudge, checkpointer: Any) -> "CompiledStateGraph[Any, Any, Any, Any]":
     from langgraph.graph import END, START, StateGraph
 
-    nodes = _Nodes(judge)
+    nodes = LoopNodes(judge)
     builder = StateGraph(State, context_schema=JudgeContext)
     first: Next = "plan" if judge.plans else "act"
     routes = {"plan": "plan", "act": "act", "tools": "tools", "conclude": "conclude", "check": "check", "end": END}
@@ -144,7 +147,7 @@ async def _route(state: State) -> Next:
     return state["next"]
 
 
-class _Nodes:
+class LoopNodes:
     """The nodes. Each returns an update of the state; `next` in it is the edge to take."""
 
     def __init__(self, judge: LoopJudge) -> None:
@@ -330,7 +333,7 @@ class _Nodes:
         return default_context(self.judge, state["case"])
 
 
-_AGAIN = "That answer cannot be used: {}. Answer with the JSON object that was asked for, and nothing else."
+_AGAIN = "That answer cannot be used: {}. Answer in the form that was asked for, and with nothing else."
 
 
 def _refused(call: ToolCall) -> Executed:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from agentjudge.budget import Budget
-from agentjudge.case import Claim, Document, Gold
+from agentjudge.case import Claim, Document, Gold, Step, Trajectory
 from agentjudge.errors import ContextOverflow, DataError, ModelError
+from agentjudge.evidence import EvidenceStore
 from agentjudge.graphs.overflow import WITHHELD
 from agentjudge.graphs.veri_r1 import veri_r1
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request
 from agentjudge.models.profiles import GENERIC, ModelProfile
+from agentjudge.models.scripted import ScriptedModel
 from agentjudge.prompts import Fence
 from agentjudge.tools.base import Tool, ToolArgs, ToolContext, ToolResult
 from agentjudge.trace import Trace, Turn, TurnUsage
@@ -342,3 +344,21 @@ def test_tags_inside_a_document_are_harmless() -> None:
     model = Told(lambda r: "<answer>Label: NOT ENOUGH INFO\nEvidence:\n</answer>", TAGS)
     trace = run(model, claim, tools=False)
     assert "<answer>Label: SUPPORT" not in str(model.requests[0].messages) and trace.verdict.label == "NOT ENOUGH INFO"
+
+
+def test_a_plan_is_kept_with_the_case_behind_it_when_a_judgement_without_tools_is_made_again() -> None:
+    steps = (Step(observation="RootWebArea 'Cart'\n  [9] StaticText '1 green lamp'"),)
+    case = Trajectory(id="r", goal="Put a lamp into the cart.", steps=steps)
+    aspects = {name: {"reason": "So.", "label": "no"} for name in ("side_effect", "looping")}
+    point = {"point": "A lamp is in the cart.", "reason": "Seen.", "met": "yes"}
+    said = {"points": [point], **aspects, "optimality": {"reason": "So.", "label": "suboptimal"}}
+    said |= {"evidence": ["step 0:1"], "reason": "Seen.", "label": "success", "confidence": 0.7}
+    script = [json.dumps({"points": ["A lamp is in the cart."]}), json.dumps(said)]
+    with Judge.load("trajectory", model=ScriptedModel(script)) as judge:
+        trace = judge.run(case)
+        again = judge.wait(judge.aconclude(trace, EvidenceStore))
+    assert trace.verdict.label == "success" and not trace.events
+    assert again.verdict.label == "success", again.verdict
+    shown = [message["content"] for message in again.messages]
+    assert "1 green lamp" in shown[3] and [turn.phase for turn in again.turns] == ["plan", "conclude"]
+    assert again.turns[-1].messages_in == tuple(range(5))
