@@ -111,6 +111,12 @@ def by_points(points: Sequence[float], *, lot: random.Random) -> tuple[tuple[int
     return tuple(sorted(shuffled, key=lambda i: -points[i])), sum(n for n in counts.values() if n > 1)
 
 
+def equal(points: Sequence[float]) -> tuple[tuple[int, ...], ...]:
+    """Groups of two or more indexes with the same points, most points first."""
+    groups = (tuple(i for i, each in enumerate(points) if each == value) for value in sorted(set(points), reverse=True))
+    return tuple(group for group in groups if len(group) > 1)
+
+
 def merged(
     case_id: str,
     verdicts: Sequence[Verdict],

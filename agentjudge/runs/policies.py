@@ -15,6 +15,8 @@ nest, so a knockout whose matches are played in both orders, five times each, is
 | `tournaments.Knockout` | n-1 matches | `ID~0v3` | a ranking; the beaten stand by round, then by who beat them |
 | `tournaments.RoundRobin` | n(n-1)/2 matches | `ID~0v3` | a ranking by Borda points: 1 a win, 1/2 a tie |
 | `ByScore` | n | `ID~0`, `ID~1` | best of n by score: a ranking, or of two a preference |
+| `distinct.Distinct` | as within, of n different actions | `ID` | what is made within, equal actions side by side |
+| `tiebreak.TieBreak` | one policy, a second one where it decides nothing | `ID`, `ID~tiebreak` | the one that decides |
 
 Failures and abstentions are never merged into a preference. A run without a verdict casts no vote: `Repeat` needs its
 quorum, a merge rule says itself what it does (see `merging`), and a match or a score that is missing ends its
@@ -42,6 +44,7 @@ from agentjudge.runs.merging import (
     borda,
     by_points,
     double_game,
+    equal,
     majority,
     merged,
     plurality,
@@ -106,6 +109,9 @@ class Outcome:
     """What each candidate got: Borda points, wins or score; None for a score that is missing."""
     lots: int = 0
     """Candidates whose place was drawn by lot, and matches decided so."""
+    undecided: tuple[tuple[int, ...], ...] = ()
+    """Candidates between which nothing was decided, by index: matches that were tied, contradictory or without a
+    verdict, equal scores and missing ones. Told by tournaments and by `ByScore`."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -232,12 +238,15 @@ class ByScore:
         habits = sum((part.habits for part in parts), Habits())
         scores = [score for score in points if score is not None]
         if len(scores) < n:
-            return Outcome(merged(case.id, verdicts, undecided="a judge gave no score"), runs, habits, points)
+            missing = tuple((i,) for i, score in enumerate(points) if score is None)
+            verdict = merged(case.id, verdicts, undecided="a judge gave no score")
+            return Outcome(verdict, runs, habits, points, undecided=missing)
         if n == 2:
             preference = (scores[1] > scores[0]) - (scores[1] < scores[0])
-            return Outcome(merged(case.id, verdicts, preference=preference), runs, habits, points)
+            verdict = merged(case.id, verdicts, preference=preference)
+            return Outcome(verdict, runs, habits, points, undecided=equal(scores))
         ranking, lots = by_points(scores, lot=lot_of(self.seed, case))
-        return Outcome(merged(case.id, verdicts, ranking=ranking), runs, habits, points, lots)
+        return Outcome(merged(case.id, verdicts, ranking=ranking), runs, habits, points, lots, equal(scores))
 
 
 async def run_policy(

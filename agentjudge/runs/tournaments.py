@@ -5,7 +5,8 @@
 
 A match is any policy for a pair, on a case of its own with the id `ID~0v3`. A tie is half a point for each in a round
 robin; in a knockout one of the two goes on by lot, never because it stands first. A match that failed or was
-abstained from is no match at all: the tournament has no winner then, and its outcome is failed or abstained.
+abstained from is no match at all: the tournament has no winner then, and its outcome is failed or abstained. Either
+way the pair stands in `Outcome.undecided`; `tiebreak.TieBreak` as the match asks once more before it comes to that.
 """
 
 from collections.abc import Sequence
@@ -110,15 +111,15 @@ def _tournament(
     )
     habits = sum((game.outcome.habits for game in games), Habits())
     drawn = sum(game.outcome.lots for game in games)
+    tied = tuple((game.low, game.high) for game in games if game.winner is None)
     if not ranking:
-        return Outcome(merged(case.id, verdicts), runs, habits, tuple(points), drawn + lots)
+        return Outcome(merged(case.id, verdicts), runs, habits, tuple(points), drawn + lots, tied)
     if len(ranking) == 2:  # its one match is all there is; a tie stays one, and no lot was needed
         verdict = merged(case.id, verdicts, preference=verdicts[0].preference)
-        return Outcome(verdict, runs, habits, tuple(points), drawn)
+        return Outcome(verdict, runs, habits, tuple(points), drawn, tied)
     won = [game.outcome.verdict for game in games if game.winner == ranking[0]]
-    return Outcome(
-        merged(case.id, verdicts, ranking=tuple(ranking), agreeing=won), runs, habits, tuple(points), drawn + lots
-    )
+    verdict = merged(case.id, verdicts, ranking=tuple(ranking), agreeing=won)
+    return Outcome(verdict, runs, habits, tuple(points), drawn + lots, tied)
 
 
 def _at_least_two(case: Case) -> int:

@@ -7,7 +7,8 @@ from rule_judges import Asked, by_strength, comparison
 
 from agentjudge.case import ActionChoice
 from agentjudge.errors import ConfigError, ModelError
-from agentjudge.runs.policies import Once, Repeat, Swap, run_policy
+from agentjudge.runs.merging import agreed_or_tie
+from agentjudge.runs.policies import ByScore, Once, Repeat, Swap, run_policy
 from agentjudge.runs.tournaments import Knockout, RoundRobin
 
 sizes = st.integers(2, 9)
@@ -126,3 +127,74 @@ def test_actions_of_an_agent_are_candidates_too():
     assert found.verdict.ranking[0] == 1
     with pytest.raises(ConfigError, match="one candidate"):
         decide(Asked("typist", rule), Knockout(), ActionChoice(id="a", goal="Buy", candidates=("click",)))
+
+
+# a search over five actions
+
+faults = st.dictionaries(
+    st.sampled_from([(i, j) for i in range(5) for j in range(5) if i != j]),
+    st.sampled_from(["first", "second", "tie", "abstains", "fails"]),
+)
+
+
+def search(worth, wrong):
+    """Five actions of a worth each, and a judge that is right but for some pairs in the order it sees them in."""
+
+    def rule(seen):
+        first, second = (int(action[-1]) for action in seen.candidates)
+        fault = wrong.get((first, second))
+        if fault == "fails":
+            raise ModelError("down")
+        if fault == "abstains":
+            return {"status": "abstained"}
+        return {
+            "preference": {"first": -2, "second": 2, "tie": 0}.get(fault, 2 if worth[second] > worth[first] else -2)
+        }
+
+    return ActionChoice(id="s", goal="Buy", candidates=tuple(f"click {i}" for i in range(5))), Asked("faulty", rule)
+
+
+@given(st.permutations(range(5)), faults, st.integers(0, 3), st.sampled_from(["lot", "listed"]))
+def test_a_knockout_is_won_by_judgement_or_by_a_lot_that_is_told(worth, wrong, seed, draw):
+    case, judge = search(worth, wrong)
+    found = decide(judge, Knockout(Swap(agreed_or_tie), draw=draw, seed=seed), case)
+    assert len(judge.asked) == len(found.runs) == len({seen.id for seen in judge.asked})
+    pairs = {}
+    for run in found.runs:
+        pairs.setdefault(tuple(sorted(run.order)), []).append(run.vote)
+    assert all(len(votes) == 2 for votes in pairs.values())
+    left = {pair for pair, (one, two) in pairs.items() if None in (one, two) or one * two <= 0}
+    assert set(found.undecided) == left  # each of them is told, and no other
+    if any(None in votes for votes in pairs.values()):
+        assert found.verdict.status in ("failed", "abstained") and found.verdict.ranking is None
+        assert len(judge.asked) <= 8
+        return
+    assert len(judge.asked) == 8 and found.lots == len(left)
+    beaten = {low if votes[0] > 0 else high for (low, high), votes in pairs.items() if (low, high) not in left}
+    assert found.verdict.ranking[0] not in beaten
+    best = worth.index(4)
+    if not any(best in pair for pair in wrong):
+        assert found.verdict.ranking[0] == best  # right in both orders wherever it plays
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_a_judge_that_sees_places_alone_decides_nothing_by_them(place):
+    case, judge = search(range(5), {(i, j): place for i in range(5) for j in range(5)})
+    found = [decide(judge, Knockout(Swap(agreed_or_tie), seed=seed), case) for seed in range(60)]
+    assert {outcome.verdict.ranking[0] for outcome in found} == {0, 1, 2, 3, 4}
+    assert all(outcome.lots == 4 == outcome.habits.flips == len(outcome.undecided) for outcome in found)
+
+
+def test_a_tie_of_two_and_equal_scores_are_told_as_undecided():
+    case, strength = field([5, 5])
+    assert decide(by_strength(strength), Knockout(), case).undecided == ((0, 1),)
+    assert decide(by_strength(strength), ByScore(), case).undecided == ((0, 1),)
+    case, strength = field([5, 9, 5, 9, 1])
+    assert decide(by_strength(strength), ByScore(), case).undecided == ((1, 3), (0, 2))
+    assert decide(by_strength(strength), RoundRobin(), case).undecided == ((0, 2), (1, 3))
+
+    def rule(seen):
+        return {"status": "abstained"} if seen.response == "r1" else {"score": 0.5}
+
+    found = decide(Asked("shy", rule), ByScore(), case)
+    assert found.verdict.status == "abstained" and found.undecided == ((1,),)
