@@ -218,8 +218,10 @@ def _token(entry: dict[str, Any]) -> str | None:
 def _alternatives(entries: Any) -> dict[str, float]:
     found: dict[str, float] = {}
     for entry in entries if isinstance(entries, list) else ():
-        token, logprob = (_token(entry), entry.get("logprob")) if isinstance(entry, dict) else (None, None)
-        if token is not None and type(logprob) in (int, float) and math.isfinite(logprob):
+        if not isinstance(entry, dict):
+            continue
+        token, logprob = _token(entry), entry.get("logprob")
+        if token is not None and isinstance(logprob, int | float) and math.isfinite(logprob) and logprob <= 0:
             found[token] = summed(found.get(token), logprob)
     return found
 
