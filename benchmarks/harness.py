@@ -110,6 +110,8 @@ class CaseSet(NamedTuple):
     """What a reader of its numbers must know."""
     judge: str = ""
     """Who judges it where nobody is named; the benchmark's own judge when empty."""
+    policy: Policy | None = None
+    """The official way to ask where it is not the benchmark's own."""
 
 
 class Decided(NamedTuple):
@@ -169,22 +171,24 @@ class Benchmark:
         from agentjudge import __version__
 
         named, options = options.judge, replace(options, judge=options.judge or self.judge)
-        policy = policy_of(self.policy, options.policy)
+        default = policy_of(self.policy, options.policy)
         chosen, skipped = choose_sets(self.sets, options.sets, lambda name: self._load(name, options.data))
         drawn = {
             name: draw(each.items, options.limit, options.seed, lambda item: item.counted_in)
             for name, each in chosen.items()
         }
         judges = {name: named or each.judge or self.judge for name, each in chosen.items()}
+        policies = {name: policy_of(each.policy or self.policy, options.policy) for name, each in chosen.items()}
         tasks = [
-            Task(name, [item.case for item in items], options.corpus, judges[name]) for name, items in drawn.items()
+            Task(name, [item.case for item in items], options.corpus, judges[name], policies[name])
+            for name, items in drawn.items()
         ]
         bare = [task._replace(name=f"{task.name}-no-tools", corpus=None) for task in tasks]
-        found = asyncio.run(decide([*tasks, *(bare if options.no_tools_floor else ())], policy, options))
+        found = asyncio.run(decide([*tasks, *(bare if options.no_tools_floor else ())], default, options))
         reports = []
         for number, (name, items) in enumerate(drawn.items()):
             cases = tasks[number].cases
-            floors = asyncio.run(outcomes_of(self.floors(cases), policy, cases))
+            floors = asyncio.run(outcomes_of(self.floors(cases), policies[name], cases))
             if options.no_tools_floor:
                 floors["no tools"] = found[len(tasks) + number]
             note = chosen[name].note

@@ -71,6 +71,8 @@ class Task(NamedTuple):
     corpus: "Corpus | str | Path | None" = None
     judge: str = ""
     """A registered judge; that of the options when empty."""
+    policy: Policy | None = None
+    """How they are asked; as the other tasks when None."""
 
 
 def choose_sets(
@@ -146,7 +148,7 @@ async def decide(tasks: Sequence[Task], policy: Policy, options: Options) -> lis
         for task in tasks:
             judge = _load_judge(task, model, options)
             stack.push_async_callback(judge.aclose)
-            found.append(await _decide(task, judge, policy, options))
+            found.append(await _decide(task, judge, task.policy or policy, options))
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from agentjudge.benchmarks.statistics import Unit
 from agentjudge.benchmarks.webprm_rows import sections, steps, thought_and_action
-from agentjudge.benchmarks.webprmbench import Marks, best_of_five, best_of_n, load_five, load_pairs, pairwise
+from agentjudge.benchmarks.webprmbench import Marks, best_of_five, best_of_n, knockout, load_pairs, pairwise
 from agentjudge.case import ActionChoice
 from agentjudge.errors import ModelError
 from agentjudge.graphs.web_arbiter import PRINCIPLES
@@ -68,6 +68,9 @@ class ByNumbers:
         outcome = {"preference": 0 if tie else 2 * best[0] - 1} if len(words) == 2 else {}
         outcome = outcome or {"ranking": [i + 1 for i in best]}
         mark = {"weight": 0.2, "reason": "Read.", "best": "tie" if tie else best[0] + 1}
+        if len(words) == 1:
+            outcome = {"score": int(words[0]) / 10}
+            mark |= outcome
         said = {"state": "A shop.", "criteria": [{"name": name, **mark} for name in PRINCIPLES], "evidence": []}
         said |= {"reason": "Read.", **outcome, "confidence": None}
         return Turn({"role": "assistant", "content": json.dumps(said)})
@@ -143,15 +146,45 @@ def test_five_at_once_is_a_set_of_its_own_with_its_own_chance(files):
     assert (found.n, found.units, found.failed) == (7, 7, 1)
     places = {case.thoughts.index("I c.") for case in seen}
     assert len(places) > 1  # the order is drawn by lot
-    items = load_five(files.folder).items
+    items = lookup("benchmark", "webprmbench").target().sets["five-way"](files.folder).items
     assert all(item.case.thoughts == ("I c.", "I w0.", "I w1.", "I w2.", "I w3.") for item in items)
     first = items[0].case
     assert first.candidates == tuple(f"click {n}" for n in "51234") and first.gold.ranking == (0, 1, 2, 3, 4)
 
 
-def test_both_sets_run_and_every_call_is_counted(files):
+def test_a_knockout_is_a_set_of_its_own_whose_ties_and_failures_choose_nobody(files):
+    report, seen = run(files, "knockout")
+    (found,) = report.sets
+    means = {name: mean.over_all for name, mean in found.metrics.items()}
+    assert means["knockout, AssistantBench"] == 1 and means["knockout, WebArena"] == 0  # 5 beats all, 9 is one of four
+    assert means["knockout, WorkArena"] == 0.5  # where a match failed nobody has won
+    assert not any(name.startswith(("BoN", "pair", "best")) for name in means)
+    assert found.metrics["knockout"].floors["guessing"] == 0.2
+    assert "8 calls a state: guessing reaches 20% of states" in found.note
+    shown = Counter((case.id.removesuffix("~swap"), len(case.candidates)) for case in seen)
+    assert set(shown.values()) == {2} and {n for _, n in shown} == {2}  # every match in both orders
+    assert 6 * 8 < found.judgements <= 7 * 8 and found.failed == 1
+    assert found.habits.flip.mean == 0 and found.habits.first.mean == 0.5
+
+
+def test_a_judge_of_first_places_ties_all_matches_and_is_left_to_the_lot(bench):
+    bench.write(FILE, [row for n in range(200) for row in state("WebArena", "1234", idx=n, goal=f"Buy {n}.")])
+    (found,) = run(bench, "knockout")[0].sets
+    measured = found.metrics["knockout, WebArena"]
+    assert measured.over_all == 1 and 0.1 < measured.floors["first position"] < 0.3
+
+
+def test_all_sets_run_and_every_call_is_counted(files):
     found = {each.name: each for each in run(files)[0].sets}
-    assert {name: each.judgements for name, each in found.items()} == {"pairs": 28, "five-way": 7}
+    judgements = {name: each.judgements for name, each in found.items()}
+    assert (judgements["pairs"], judgements["five-way"]) == (28, 7) and judgements["knockout"] > 48
+
+
+def test_under_another_policy_a_state_is_named_by_how_it_was_asked(files):
+    means = run(files, "knockout", policy="scores")[0].sets[0].metrics
+    assert "knockout" not in means and means["best of five, AssistantBench"].over_all == 1  # each step alone
+    means = run(files, "pairs", policy="both-orders")[0].sets[0].metrics
+    assert means["BoN, AssistantBench"].over_all == 1
 
 
 def test_without_an_environment_there_is_no_mean_of_four(bench):
@@ -234,8 +267,9 @@ def test_a_missing_file_says_where_to_get_it(bench):
 
 
 def test_chance_is_what_coin_flips_reach():
-    flips = [Unit("WebArena", Marks(sum(map(int, f"{n:04b}")) / 4, n == 15), True, str(n)) for n in range(16)]
-    assert (best_of_n(flips), pairwise(flips), best_of_five(flips)) == (1 / 16, 1 / 2, None)
+    flips = [Unit("WebArena", Marks("pairs", sum(map(int, f"{n:04b}")) / 4), True, str(n)) for n in range(16)]
+    assert (best_of_n(flips), pairwise(flips), best_of_five(flips), knockout(flips)) == (1 / 16, 1 / 2, None, None)
     guesses = lookup("benchmark", "webprmbench").target().measures
-    assert [guesses[name].guessing for name in ("BoN", "pairwise", "best of five")] == [1 / 16, 1 / 2, 1 / 5]
+    modes = ("BoN", "pairwise", "best of five", "knockout")
+    assert [guesses[name].guessing for name in modes] == [1 / 16, 1 / 2, 1 / 5, 1 / 5]
     assert next(iter(guesses)) == "BoN" and best_of_n([]) is None
