@@ -22,12 +22,12 @@ CHARS = 3.0
 """Characters of a token, where no server has counted any."""
 RATES = (0.8, 4.0)
 """Least and most characters a token that are believed."""
-ASKING = 800
-"""Tokens kept for the request for the verdict."""
+ASKING = 2_400
+"""Characters kept for the request for the verdict."""
 FRAME = 24
 """Characters that a chat template puts around a message, about."""
-RESULT = 2_000
-"""Tokens kept for what a free turn may bring."""
+RESULT = 6_400
+"""Characters kept for what a free turn may bring."""
 
 
 def opened(state: State, context: JudgeContext, dialect: Dialect, *, plan: bool) -> State:
@@ -120,18 +120,20 @@ class Room:
 
     def __init__(self, state: State, context: JudgeContext) -> None:
         self._context = context
+        self.rate = CHARS
+        """Characters a token."""
         self.left = float("inf")
         """Tokens."""
         budget = context.budget
         if budget.context is not None:
-            self.left = budget.context - prompt_tokens(state, context) - ASKING - budget.answer_tokens
-            self._rate = _rate(state)
+            self.rate = _rate(state, context)
+            self.left = budget.context - prompt_tokens(state, context) - ASKING / self.rate - budget.answer_tokens
 
     def take(self, message: Message) -> bool:
         """Whether there is room for a message; it is taken then."""
         if self.left == float("inf"):
             return True
-        tokens = _tokens(message, self._context, self._rate)
+        tokens = _tokens(message, self._context, self.rate)
         if tokens <= self.left:
             self.left -= tokens
             return True
@@ -140,12 +142,13 @@ class Room:
 
 def may_act(state: State, context: JudgeContext) -> bool:
     """Whether there is room for a free turn, a result of it, and the conclusion."""
-    return Room(state, context).left >= context.sampling.max_tokens + RESULT
+    room = Room(state, context)
+    return room.left >= context.sampling.max_tokens + RESULT / room.rate
 
 
 def prompt_tokens(state: State, context: JudgeContext) -> int:
     """Tokens of the conversation so far: those that the server counted, and an estimate of what came since."""
-    messages, counted, rate = state["messages"], _counted(state), _rate(state)
+    messages, counted, rate = state["messages"], _counted(state), _rate(state, context)
     if counted is None:
         known, since = round(len(json.dumps(context.tools.specs)) / rate), messages
     else:
@@ -159,13 +162,14 @@ def _counted(state: State) -> Turn | None:
     return next((turn for turn in reversed(state.get("turns", [])) if turn.usage.prompt_tokens), None)
 
 
-def _rate(state: State) -> float:
-    """Characters a token, as the server counted them last."""
+def _rate(state: State, context: JudgeContext) -> float:
+    """Characters a token, as the server counted them last, tools among them."""
     counted = _counted(state)
     if counted is None:
         return CHARS
     messages = state["messages"]
     characters = sum(len(json.dumps(messages[i], ensure_ascii=False)) for i in counted.messages_in)
+    characters += len(json.dumps(context.tools.specs))
     return min(RATES[1], max(RATES[0], characters / counted.usage.prompt_tokens))
 
 

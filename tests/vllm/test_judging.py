@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from agentjudge.budget import Budget
-from agentjudge.case import Claim
+from agentjudge.case import Claim, Step, Trajectory
 from agentjudge.demo import CORPUS
+from agentjudge.graphs.overflow import WITHHELD
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request, Sampling, load_model
 from agentjudge.tools.corpus import Corpus
 from agentjudge.trace import Trace, Turn
 from agentjudge.verdict import Verdict
+from tests.vllm.conftest import CONTEXT
 
 NAME = "tiny-qwen3"
 TAGS = "tiny-veri-r1"
@@ -140,3 +142,64 @@ def test_server_killed_in_mid_run_loses_nothing(qwen3: Any, corpus: Corpus, clai
     assert 4 <= len(model.done_before) <= 20 - outages and outages >= 8
     kept = [trace for trace in traces.values() if trace.turns and trace.verdict.status == "failed"]
     assert any(trace.events for trace in kept), "what judgements in flight had done before the server died is gone"
+
+
+class Browses:
+    """Calls of the test's own, each prompt counted by the server, whose model speaks wherever a schema is on."""
+
+    def __init__(self, server: Any) -> None:
+        self.inner = load_model(server.spec(NAME))
+        self.name, self.profile, self.aclose = self.inner.name, self.inner.profile, self.inner.aclose
+        self.prompts: list[int] = []
+
+    async def act(self, request: Request) -> Turn:
+        free = request.phase == "act"
+        if free:
+            request.sampling = request.sampling.model_copy(update={"max_tokens": 1})
+        turn = await self.inner.act(request)
+        self.prompts.append(turn.usage.prompt_tokens)
+        if free:
+            function = {"name": "get_step", "arguments": f'{{"step": {len(self.prompts) * 7 % 400}}}'}
+            called = {"id": f"call_{len(self.prompts)}", "type": "function", "function": function}
+            turn.message_out = {"role": "assistant", "content": "", "tool_calls": [called]}
+        return turn
+
+
+@pytest.fixture(scope="module")
+def long_run() -> Trajectory:
+    """400 steps with over 2 MB of pages."""
+    pages = (
+        "\n".join(f"  [{i}] link 'Item {i} of page {n}, {'in stock ' * 5}'" for i in range(90)) for n in range(400)
+    )
+    steps = tuple(Step(observation=page, action=f"click('{n % 90}')") for n, page in enumerate(pages))
+    return Trajectory(id="long", goal="Open item 7 of page 399.", steps=steps, final_answer="It is open.")
+
+
+@pytest.mark.parametrize("driven", [True, False])
+def test_a_run_of_two_megabytes_within_the_context(qwen3: Any, long_run: Trajectory, driven: bool) -> None:
+    refused = qwen3.chats("4xx")
+    model = Browses(qwen3) if driven else qwen3.spec(NAME)
+    budget = Budget(turns=30, tool_calls=30, context=CONTEXT, answer_tokens=1500, seconds=400)
+    with Judge.load(
+        "trajectory", model=model, budget=budget, sampling=Sampling(max_tokens=200, seed=0), seed=0
+    ) as judge:
+        trace = judge.run(long_run)
+    check_run(trace)
+    assert max(turn.usage.prompt_tokens for turn in trace.turns) + 1500 <= CONTEXT
+    assert qwen3.chats("4xx") == refused, "the judge sends requests that the server refuses"
+    if driven:
+        assert trace.verdict.usage.budget_exhausted == "context" and len(trace.events) >= 3
+        assert max(turn.usage.prompt_tokens for turn in trace.turns) > CONTEXT / 2, "much of the context was not used"
+
+
+def check_run(trace: Trace) -> None:
+    """A verdict or an honest failure, and no result that was left out without a word."""
+    verdict = trace.verdict
+    if verdict.status == "failed":
+        assert verdict.failure is not None and verdict.failure.kind in HONEST_FAILURES, verdict.failure
+    else:
+        assert all(ref.id in trace.shown for ref in verdict.evidence)
+    results = [message for message in trace.messages if message["role"] == "tool"]
+    assert len(results) == len(trace.events)
+    for message, event in zip(results, trace.events, strict=True):
+        assert (event.error == WITHHELD) == (WITHHELD in str(message["content"]))
