@@ -228,7 +228,9 @@ def test_what_the_formats_say_besides(tmp_path: Path) -> None:
     assert bench.metadata["reward"] == 1.0 and bench.metadata["screenshots_missing"] == ["gone.png"]
     assert (bench.metadata["answer_step"], bench.metadata["answer_action"]) == (1, "send_msg_to_user('Found.')")
     record = run("webjudge")
-    assert record.steps[0].thought == "I see:\n1. a link\n3. a button" and record.gold and record.gold.label == "success"
+    assert (
+        record.steps[0].thought == "I see:\n1. a link\n3. a button" and record.gold and record.gold.label == "success"
+    )
     assert [Path(image).name for image in record.images] == ["a.png"]
     assert record.metadata["reward"] == 0.0 and record.metadata["screenshots_missing"] == ["gone.png"]
     assert [step.error for step in run("online-mind2web-v1").steps] == [None, "FAILED"]
@@ -581,7 +583,9 @@ def test_the_dev_runs_of_agent_reward_bench(web: Path) -> None:
         assert all(Path(image).name == Path(name).name for image, name in zip(run.images, files, strict=False))
         named += len(run.images)
         agreed = set(row["human_success"])
-        wanted = {"Successful": "success", "Unsuccessful": "failure"}.get(next(iter(agreed))) if len(agreed) == 1 else None
+        wanted = (
+            {"Successful": "success", "Unsuccessful": "failure"}.get(next(iter(agreed))) if len(agreed) == 1 else None
+        )
         assert (run.gold.label if run.gold else None) == wanted
     assert named == len(list((web / "agentrewardbench_webjudge" / "img").glob("*.png"))) and unread <= 1
 
