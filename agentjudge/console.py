@@ -75,10 +75,17 @@ def show_event(console: Console, event: ToolEvent) -> None:
         console.print(f"  [yellow]{event.status}[/] {escape(event.error)}")
         return
     titles = dict.fromkeys(str(hit.get("title") or hit.get("doc")) for hit in event.data.get("hits", ()))
-    kinds = Counter("sentence" if ref.kind == "text" else ref.kind for ref in event.refs)
+    kinds = Counter(_noun(ref) for ref in event.refs)
     parts = [escape(", ".join(titles)), *(_count(number, kind) for kind, number in kinds.items())]
     found = " · ".join(part for part in parts if part) or "no evidence to cite"
     console.print(f"  [dim]{found} · {event.seconds * 1000:.0f} ms[/]")
+
+
+def _noun(ref: EvidenceRef) -> str:
+    """What a piece of evidence is called."""
+    if ref.kind == "text":
+        return "sentence"
+    return "line" if ref.kind == "step" and ref.start is not None else ref.kind
 
 
 def _count(number: int, noun: str) -> str:

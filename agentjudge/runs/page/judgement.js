@@ -213,7 +213,7 @@ function caseOf({ case: it, verdict }, row) {
     it.responses ? answers(it.responses, "Answer") : null, it.candidates ? answers(it.candidates, "Candidate", it.thoughts) : null,
     it.observation ? folded("The page", prose(it.observation)) : null,
     it.criteria?.length ? [el("h3", {}, "Criteria"), el("ul", { class: "steps" }, it.criteria.map((each) => el("li", {}, each)))] : null,
-    steps.length ? el("details", { open: steps.length <= 5 }, el("summary", {}, plural(steps.length, "step")), el("ol", { class: "steps" }, steps.map(step))) : null,
+    steps.length ? el("details", { open: steps.length <= 5 }, el("summary", {}, plural(steps.length, "step")), el("ol", { class: "steps", start: 0 }, steps.map(step))) : null,
     titled("Final answer", it.final_answer),
     it.documents?.length ? [el("h3", {}, "Documents given"), it.documents.map(document)] : null,
     it.images?.length ? el("div", { class: "thumbs" }, it.images.map((sha, i) => (SHA.test(sha) ? framed(sha, two ? [] : boxesIn(sha, evidence), { name: `picture ${i + 1} of the case` }) : el("p", { class: "soft id" }, sha)))) : null);
@@ -257,7 +257,7 @@ function verdictOf({ verdict, case: it }, row, run, places, cuts, anchor) {
 function proof(ref, n, place, it, cuts, anchor, golden) {
   const given = (it.documents ?? []).find((text) => text.id === ref.doc);
   place ??= given && ref.quote ? { text: given.text, start: byPoint(given.text, ref.start), end: byPoint(given.text, ref.end) } : undefined;
-  const name = { text: () => (place && title(place)) || given?.title || ref.doc, page: () => ref.doc, region: () => "Picture", step: () => `Step ${ref.step + 1}` }[ref.kind]();
+  const name = { text: () => (place && title(place)) || given?.title || ref.doc, page: () => ref.doc, region: () => "Picture", step: () => `Step ${ref.step}` }[ref.kind]();
   const about = [ref.id, ref.page && `page ${ref.page}`, ref.kind === "text" && `characters ${count(ref.start)}–${count(ref.end)}`].filter(Boolean);
   const root = ref.kind === "region" && original(ref.image), box = ref.kind === "region" && (root !== ref.image || !head.pictures[ref.image]?.[1] ? ref.box_root : ref.box);
   const there = it.steps?.[ref.step], cut = corners(cuts.get(ref.image) ?? []) === corners(box || []) ? null : cuts.get(ref.image);
