@@ -19,7 +19,7 @@ FLOORS = {
     ),
     **dict.fromkeys(["tools", "models"], 2),
     **dict.fromkeys(["graphs", "rewards"], 3),
-    **dict.fromkeys(["judge", "opening", "runs", "audit", "synthesis", "training", "demo"], 4),
+    **dict.fromkeys(["judge", "opening", "runs", "rerank", "audit", "synthesis", "training", "demo"], 4),
     **dict.fromkeys(
         ["cli", "cli_options", "cli_runs", "console", "catalogue", "doctor", "interop", "serving", "benchmarks"], 5
     ),

@@ -1,6 +1,7 @@
 """WebArbiter on the shared machine, in both dialects, with its tools; driven by scripted models."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,14 @@ def test_the_released_layout_knows_no_tools_and_cuts_a_long_page_in_the_open() -
     assert trace.verdict.preference == -2 and "left out; shown is" in trace.verdict.rationale
     whole, _ = asking(PAIR, "<Answer>Response 1</Answer>", profile=RELEASED)
     assert "left out" not in whole.verdict.rationale
+
+def test_pairs_of_one_page_begin_alike_so_that_a_server_keeps_the_page() -> None:
+    pairs = [(("click('12')", "click('13')"), 0), (("noop()", "click('12')"), 0), (("noop()", "click('12')"), 7)]
+    texts = []
+    for n, (actions, seed) in enumerate(pairs):
+        case = PAIR.model_copy(update={"id": f"x~{n}", "candidates": actions})
+        _, sent = asking(case, answer(preference=1), seed=seed or None)
+        texts.append(json.dumps(sent[0].messages))
+    same = len(os.path.commonprefix(texts[:2]))
+    assert same > texts[0].index("Compare these 2 actions")
+    assert len(os.path.commonprefix(texts[1:])) < texts[0].index("Buy the blue mug")

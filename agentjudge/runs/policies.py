@@ -111,7 +111,7 @@ class Outcome:
     """Candidates whose place was drawn by lot, and matches decided so."""
     undecided: tuple[tuple[int, ...], ...] = ()
     """Candidates between which nothing was decided, by index: matches that were tied, contradictory or without a
-    verdict, equal scores and missing ones. Told by tournaments and by `ByScore`."""
+    verdict, equal points, missing scores. Of one pair the verdict says it: a preference of 0, or none."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -184,7 +184,7 @@ class Repeat:
         if len(scored) < (self.n // 2 + 1 if self.quorum is None else self.quorum):
             return Outcome(merged(case.id, verdicts), runs, habits, lots=drawn)
         verdict, points, lots = _vote(case.id, verdicts, scored, lot=lot_of(self.seed, case))
-        return Outcome(verdict, runs, habits, points, drawn + lots)
+        return Outcome(verdict, runs, habits, points, drawn + lots, equal([p for p in points if p is not None]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,8 @@ class Swap:
             return Outcome(merged(case.id, verdicts), runs, habits, lots=drawn)
         points = borda(rankings)
         ranking, lots = by_points(points, lot=lot_of(self.seed, case))
-        return Outcome(merged(case.id, verdicts, ranking=ranking), runs, habits, points, drawn + lots)
+        verdict = merged(case.id, verdicts, ranking=ranking)
+        return Outcome(verdict, runs, habits, points, drawn + lots, equal(points))
 
 
 @dataclass(frozen=True, slots=True)

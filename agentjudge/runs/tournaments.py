@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from agentjudge.case import Case
 from agentjudge.errors import ConfigError
 from agentjudge.runs.habits import Habits
-from agentjudge.runs.merging import by_points, merged
+from agentjudge.runs.merging import by_points, equal, merged
 from agentjudge.runs.ordering import candidates, chosen, reordered
 from agentjudge.runs.policies import Ask, Outcome, Policy, Swap, gathered, lot_of
 
@@ -77,7 +77,7 @@ class RoundRobin:
             for side in (game.low, game.high):
                 points[side] += 0.5 if game.winner is None else float(game.winner == side)
         ranking, lots = by_points(points, lot=lot_of(self.seed, case))
-        return _tournament(case, games, ranking, points, lots)
+        return _tournament(case, games, ranking, points, lots, equally=True)
 
 
 class _Game(NamedTuple):
@@ -100,9 +100,18 @@ async def _play(match: Policy, case: Case, low: int, high: int, ask: Ask) -> _Ga
 
 
 def _tournament(
-    case: Case, games: Sequence[_Game], ranking: Sequence[int], points: Sequence[float], lots: int
+    case: Case,
+    games: Sequence[_Game],
+    ranking: Sequence[int],
+    points: Sequence[float],
+    lots: int,
+    *,
+    equally: bool = False,
 ) -> Outcome:
-    """The outcome of some matches; an empty ranking means that nothing was decided. A pair has a preference."""
+    """The outcome of some matches; an empty ranking means that nothing was decided. A pair has a preference.
+
+    With `equally` those of equal points are undecided.
+    """
     verdicts = [game.outcome.verdict for game in games]
     runs = tuple(
         replace(run, order=tuple((game.low, game.high)[i] for i in run.order))
@@ -111,7 +120,9 @@ def _tournament(
     )
     habits = sum((game.outcome.habits for game in games), Habits())
     drawn = sum(game.outcome.lots for game in games)
-    tied = tuple((game.low, game.high) for game in games if game.winner is None)
+    tied: tuple[tuple[int, ...], ...] = tuple((game.low, game.high) for game in games if game.winner is None)
+    if equally:
+        tied = tuple(dict.fromkeys((*tied, *equal(points))))
     if not ranking:
         return Outcome(merged(case.id, verdicts), runs, habits, tuple(points), drawn + lots, tied)
     if len(ranking) == 2:  # its one match is all there is; a tie stays one, and no lot was needed
