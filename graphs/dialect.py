@@ -52,8 +52,8 @@ class Dialect(ABC):
         """What is asked before the case itself is shown, such as the key points of a task; None where nothing is."""
         return None
 
-    def plan_schema(self) -> dict[str, Any]:
-        """JSON schema of the answer to `plan`."""
+    def plan_schema(self) -> dict[str, Any] | None:
+        """JSON schema of the answer to `plan`, or None."""
         raise NotImplementedError
 
     def unfold(self, text: str, case: Any, context: JudgeContext) -> Opening:

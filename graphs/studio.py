@@ -11,21 +11,25 @@ from agentjudge.case import Case
 from agentjudge.evidence import EvidenceStore
 from agentjudge.graphs.arbiter_predictive import web_arbiter_predictive as _web_arbiter_predictive
 from agentjudge.graphs.arm_thinker import arm_thinker as _arm_thinker
+from agentjudge.graphs.checklist import checklist as _checklist
 from agentjudge.graphs.compare import compare as _compare
 from agentjudge.graphs.loop import LoopJudge
 from agentjudge.graphs.state import JudgeContext
 from agentjudge.graphs.trajectory import trajectory as _trajectory
 from agentjudge.graphs.veri_r1 import veri_r1 as _veri_r1
 from agentjudge.graphs.web_arbiter import web_arbiter as _web_arbiter
+from agentjudge.graphs.webjudge import webjudge as _webjudge
 from agentjudge.models.base import Model, Sampling, load_model
 from agentjudge.prompts import Fence
 from agentjudge.tools.base import ToolBox
 
 arm_thinker = _arm_thinker().compile()
+checklist = _checklist().compile()
 compare = _compare().compile()
 trajectory = _trajectory().compile()
 veri_r1 = _veri_r1().compile()
 web_arbiter = _web_arbiter().compile()
+webjudge = _webjudge().compile()
 web_arbiter_predictive = _web_arbiter_predictive().compile()
 
 

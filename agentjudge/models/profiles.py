@@ -95,6 +95,9 @@ FAMILIES: tuple[tuple[str, ModelProfile], ...] = (
     ("search-r1", ModelProfile(family="search-r1", protocol="tags")),
     ("webarbiter", ModelProfile(family="web-arbiter", protocol="tags")),
     ("web-arbiter", ModelProfile(family="web-arbiter", protocol="tags")),
+    ("web-shepherd", ModelProfile(family="web-shepherd", protocol="tags")),
+    ("web_shepherd", ModelProfile(family="web-shepherd", protocol="tags")),
+    ("webshepherd", ModelProfile(family="web-shepherd", protocol="tags")),
     ("arm-thinker", ModelProfile(family="arm-thinker", protocol="tags", images=True, image_in_tool=True)),
     ("arm_thinker", ModelProfile(family="arm-thinker", protocol="tags", images=True, image_in_tool=True)),
     (
