@@ -30,7 +30,9 @@ _MOST_PLACES = 5
 """Lines that one action may name, where it names an element by words."""
 _GAP = 40
 """Characters of the line that stands for a gap, about."""
-_ELEMENT = re.compile(r"\s*\*?\[([\w-]{1,40})\]")
+_ELEMENT = re.compile(r"\s*(?:\|[\w ()]{1,20}\|?){0,2}\*?\[([\w-]{1,40})\]")
+"""`[12]` of BrowserGym and WebArena; `*[12]<a />`, `|SHADOW(open)|[12]<a />`, `|scroll element[12]<div />` of
+browser-use."""
 _ID = re.compile(r"[A-Za-z]{0,4}\d{1,12}")
 
 

@@ -41,10 +41,16 @@ def seen(case: ActionChoice):
 
 
 def test_a_page_within_the_bound_is_shown_as_it_is() -> None:
-    page = "RootWebArea 'Shop'\n\n\t[12] link 'Mug'\n\t\t*[13]<button>Buy</button>\n\t[12] again"
+    page = "RootWebArea 'Shop'\n\n\t[12] link 'Mug'\n\t\t*[13]<button>Buy</button>\n\t[12] again\n"
+    page += "|SHADOW(open)|*[a-4]<svg />\n\t|scroll element[15]<div />\n|SHADOW(closed)||scroll element|<div> [16]"
     found = seen(choice(page))
     assert found.text == page and found.cut == ""
-    assert {ref.id: ref.quote for ref in found.refs} == {"12": "[12] link 'Mug'", "13": "[13]<button>Buy</button>"}
+    assert {ref.id: ref.quote for ref in found.refs} == {
+        "12": "[12] link 'Mug'",
+        "13": "[13]<button>Buy</button>",
+        "a-4": "[a-4]<svg />",
+        "15": "[15]<div />",
+    }
 
 
 def test_a_long_page_is_shown_around_the_elements_that_the_actions_name() -> None:

@@ -3,12 +3,13 @@
     policy = Distinct(Knockout(Swap(agreed_or_tie)))     # of click('12'), click("12"), noop(): one match
 
 Actions are equal where `agentjudge.actions.same_action` says so, what they type is written alike, and their wording
-tells no difference of manner, such as `check` and `uncheck`; answers are equal where their texts are. The first one of
-a group is judged with its thought, and the others share its place: they stand directly behind it, in their own order,
-with its points. Ids of matches (`ID~0v1`) count the different candidates. Where all are the same nothing is asked: the
-verdict ranks them as listed, or is a tie of two.
+tells no difference of manner, such as `check` and `uncheck`. Several actions in one text are equal where their texts
+are, and so are actions in JSON, and answers. The first one of a group is judged with its thought, and the others share
+its place: they stand directly behind it, in their own order, with its points. Ids of matches (`ID~0v1`) count the
+different candidates. Where all are the same nothing is asked: the verdict ranks them as listed, or is a tie of two.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +21,11 @@ from agentjudge.runs.policies import Ask, Outcome, Policy, lot_of
 from agentjudge.verdict import Provenance, Verdict
 
 Groups = tuple[tuple[int, ...], ...]
-_MANNER = re.compile(r"dbl|double|right|middle|uncheck|check|clear|ctrl|control|shift|alt|meta|report|infeasible")
-"""Words of an action that its common form leaves out, although they change what it does."""
+_MANNER = re.compile(
+    r"dbl|double|right|middle|uncheck|check|clear|ctrl|control|shift|alt|meta|report|infeasible|\[0\]\s*$"
+)
+"""Parts of an action that its common form leaves out, although they change what it does."""
+_CALLS = re.compile(r"\)\s*[;,&|]?\s*\w+\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,29 @@ def groups_of(case: Case) -> Groups:
 
 
 def _same(a: Action, b: Action) -> bool:
+    one, other = _json(a.raw), _json(b.raw)
+    if one is not None and other is not None:
+        return one == other
+    if any(_several(raw) for raw in (a.raw, b.raw)):  # of which the common form has the first alone
+        return a.raw.split() == b.raw.split()
     return same_action(a, b) and a.text.split() == b.text.split() and _manner(a) == _manner(b)
+
+
+def _json(raw: str) -> str | None:
+    """An action in JSON, a list of one as that one; None where it is none. Numbers may be written as texts."""
+    if raw.lstrip()[:1] not in ("[", "{"):
+        return None
+    try:
+        value = json.loads(raw, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return json.dumps(value, sort_keys=True)
+
+
+def _several(raw: str) -> bool:
+    """Whether there may be more than one action in a text."""
+    return len(raw.strip().splitlines()) > 1 or raw.lstrip()[:1] == "[" or _CALLS.search(raw) is not None
 
 
 def _manner(action: Action) -> list[str]:

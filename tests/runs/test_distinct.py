@@ -120,10 +120,31 @@ def test_a_failure_stays_one_and_names_the_candidates_of_the_case():
         ("send_msg_to_user('x')", "report_infeasible('x')"),
         ("click('7')", "click('8')"),
         ("do this", "do that"),
+        ('[{"click": {"index": 1}}, {"click": {"index": 2}}]', '[{"click": {"index": 1}}, {"click": {"index": 3}}]'),
+        ('[{"click": {"index": 1}}]', '[{"click": {"index": 1}}, {"click": {"index": 3}}]'),
+        ("click('1')\nclick('2')", "click('1')\nclick('3')"),
+        ("click('1'); click('2')", "click('1')"),
+        ('{"input": {"index": 1, "text": "a", "clear": true}}', '{"input": {"index": 1, "text": "a", "clear": false}}'),
+        ("type [7] [red shoes] [0]", "type [7] [red shoes] [1]"),
     ],
 )
 def test_what_does_something_else_is_not_the_same(one, other):
     assert groups_of(choice(one, other)) == ((0,), (1,))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('[{"click": {"index": 1}}]', '{"click": {"index": "1"}}'),
+        ("click('1')\nclick('2')", "click('1')\n  click('2')\n"),
+        ('{"input": {"text": "a", "index": 1}}', '[{"input": {"index": 1, "text": "a"}}]'),
+        ('{"click": {"index": 1}}', "click('1')"),
+        ("TYPE [7] [red  shoes]", "type [7] [red shoes] [1]"),
+        ("fill('7', 'f(x) = g(y)')", 'fill("7", "f(x) = g(y)")'),
+    ],
+)
+def test_what_does_the_same_is_the_same(one, other):
+    assert groups_of(choice(one, other)) == ((0, 1),)
 
 
 def test_answers_are_the_same_where_their_texts_are():
