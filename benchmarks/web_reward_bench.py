@@ -17,14 +17,15 @@ sets are the three settings of the paper, on the same steps:
 | `generated` | none, and the judge writes its own | `checklist` |
 | `ground truth` | the subgoals that people checked | `checklist` |
 
-Officially one checklist is written a task; here one is written a judgement, since judgements know nothing of each
-other. Floors score by lot, by length, and all alike. For the intervals, steps of one task are drawn together, and
-`limit` draws whole tasks.
+Officially one checklist is written a task. Here one is written a step, by the judgement of an action drawn by lot, and
+the other actions are held against the same. Floors score by lot, by length, and all alike. For the intervals, steps of
+one task are drawn together, and `limit` draws whole tasks.
 """
 
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -37,7 +38,9 @@ from agentjudge.case import ActionChoice, Case
 from agentjudge.errors import DataError
 from agentjudge.registry import register
 from agentjudge.runs.floors import RuleJudge
-from agentjudge.runs.policies import ByScore, Outcome
+from agentjudge.runs.ordering import alone
+from agentjudge.runs.policies import Ask, ByScore, Outcome, lot_of
+from agentjudge.trace import Trace
 
 FACTS = Facts(
     name="web_reward_bench",
@@ -84,6 +87,28 @@ class Scores(NamedTuple):
         return self.rank == 1
 
 
+@dataclass(frozen=True, slots=True)
+class OneChecklist:
+    """Best of n by score, where the checklist that the judge writes for one action, drawn by lot, is that of all."""
+
+    scores: ByScore = ByScore()
+    seed: int = 0
+
+    async def decide(self, case: Case, ask: Ask) -> Outcome:
+        """See `Policy`."""
+        if not isinstance(case, ActionChoice) or case.checklist:
+            return await self.scores.decide(case, ask)
+        first = lot_of(self.seed, case).randrange(len(case.candidates))
+        found = await ask(alone(case, first, id=f"{case.id}~{first}"))
+
+        async def rest(case: Case) -> Trace:
+            return found if case.id == found.case.id else await ask(case)
+
+        planned = any(turn.phase == "plan" for turn in found.turns)
+        written = tuple(item.name for item in found.verdict.criteria) if planned else ()
+        return await self.scores.decide(case.model_copy(update={"checklist": written}), rest)
+
+
 def load(data: Path | None, setting: Setting) -> CaseSet:
     """The steps, with or without their checklists.
 
@@ -100,7 +125,7 @@ def load(data: Path | None, setting: Setting) -> CaseSet:
                 case = case.model_copy(update={"checklist": _points(step, path)})
             items.append(Item(case, step.source, unit=task))
     judge = "web-arbiter" if setting == "no checklist" else "checklist"
-    return CaseSet(items, judge=judge)
+    return CaseSet(items, judge=judge, policy=OneChecklist() if setting == "generated" else None)
 
 
 def _points(step: ShepherdStep, path: Path) -> tuple[str, ...]:

@@ -132,6 +132,43 @@ def test_a_set_names_its_own_judge_where_nobody_is_named(files):
     assert report.sets[0].metrics["MRR"].over_all == pytest.approx(23 / 36)
 
 
+class ByChecklist(ByNumber):
+    """Writes another checklist each time it is asked for one; then every subgoal is done to `score` of ten."""
+
+    def __init__(self):
+        super().__init__()
+        self.plans = 0
+
+    async def act(self, request):
+        case = request.case
+        assert isinstance(case, ActionChoice)
+        if request.phase == "plan":
+            self.plans += 1
+            return Turn(
+                {"role": "assistant", "content": json.dumps({"analysis": "", "items": [f"Plan {self.plans}."]})}
+            )
+        self.seen.append(case)
+        done = int(case.candidates[0].split()[-1])
+        label = "Yes" if done > 6 else "In Progress" if done > 3 else "No"
+        items = [{"reason": "Read.", "label": label}] * max(1, len(case.checklist))
+        return Turn({"role": "assistant", "content": json.dumps({"summary": "", "items": items})})
+
+
+def test_the_checklist_judge_holds_all_actions_of_a_step_against_one_checklist(bench):
+    bench.write(FILE, [step(9, [5, 1]), step(5, [9, 1], number=2)])
+    model = ByChecklist()
+    report = bench.run("web_reward_bench", model=model, sets=["generated"])
+    (found,) = report.sets
+    assert report.judge == "checklist" and not found.note and found.judgements == 6
+    assert found.metrics["MRR"].over_all == pytest.approx((1 + 1 / 2) / 2) and found.failed == 0
+    assert model.plans == 2  # one a step
+    brought = [case.checklist for case in model.seen]
+    assert sorted(brought) == [(), (), ("Plan 1.",), ("Plan 1.",), ("Plan 2.",), ("Plan 2.",)]
+    model = ByChecklist()
+    bench.run("web_reward_bench", model=model, sets=["ground truth"])
+    assert model.plans == 0 and {len(case.checklist) for case in model.seen} == {2}
+
+
 def test_the_limit_draws_whole_tasks(files):
     (found,) = run(files, "generated", limit=1, seed=1)[0].sets
     assert found.clusters == 1 and found.n in (1, 2)
