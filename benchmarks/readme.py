@@ -28,10 +28,12 @@ and `--resume` goes on with them, `--limit` draws rows by `--seed`.
 """
 READING = """
 All numbers are percent. A verdict that abstained or failed is not right, and never a guess unless a name says so.
-In brackets is the 95% bootstrap interval, whole prompts, pages or abstracts drawn. Floors are judges without a model
-(always one label, always the first place, always the longer or the shorter answer), asked and merged as the judge is,
-and what guessing reaches. *Above* means that the whole interval lies above every floor. Seconds are the wall clock of a
-case with 32 in flight, on two shared CPU cores where other programs ran: how long each took, not how many a second.
+In brackets is the 95% bootstrap interval, whole prompts, pages, abstracts or tasks drawn. Floors are judges without a
+model (always one label, always the first place, always the longer or the shorter answer; of runs of web agents also
+what the agent says of itself, fewest steps, and the environment's reward), asked and merged as the judge is, and what
+guessing reaches. *Above* means that the whole interval lies on the better side of every floor. Kappa and differences
+of rates may be negative. Seconds are the wall clock of a case with 32 in flight, on two shared CPU cores where other
+programs ran: how long each took, not how many a second.
 
 Of claims, *mixed* is all rows pooled, *F1* macro-F1, *strict* FEVER's strict score; *verified* wants the label and all
 gold evidence, *joint* nothing else besides, with the best constant label as its *floor*; *score* is that of the
@@ -111,6 +113,9 @@ def _details(result: Result) -> str:
         parts.append("\n" + _table(list(rows[0]), [list(row.values()) for row in rows]))
     if isinstance(report, Report):
         parts += [f"\n{each.name}: {each.habits}.\n" for each in report.sets]
+        if others := report.others:
+            parts.append("\nJudges of others, as recorded of them:\n\n")
+            parts.append(_table(list(others[0]), [list(row.values()) for row in others]))
     parts += [f"\n{name}: {note}.\n" for name, note in report.notes.items()]
     parts += [f"\nNot run: {name} {why}.\n" for name, why in report.skipped.items()]
     return "".join(parts)
