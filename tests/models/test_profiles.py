@@ -53,4 +53,4 @@ def test_pictures_in_tools_need_pictures_at_all() -> None:
 
 def test_checkpoints_of_the_tag_format_use_it() -> None:
     tags = {profile.family for _, profile in FAMILIES if profile.protocol == "tags"}
-    assert tags == {"arm-thinker", "search-r1", "veri-r1", "web-arbiter"}
+    assert tags == {"arm-thinker", "search-r1", "veri-r1", "web-arbiter", "web-shepherd"}
