@@ -176,10 +176,7 @@ def load(data: Path | None, agent: str) -> CaseSet:
     labels = read_labels(labels_file(root))[agent]
     folder = next((root / place / agent for place in _RUNS if (root / place / agent).is_dir()), None)
     if folder is None:
-        raise Unavailable(
-            f"has labels of {len(labels)} runs and needs the runs themselves, TASK/result.json with TASK/trajectory/, "
-            f"in {root / _RUNS[0] / agent}"
-        )
+        raise Unavailable(f"needs its {len(labels)} runs, as TASK/result.json in {root / _RUNS[0] / agent}")
     items, others = [], 0
     for run in read_trajectories(folder):
         label = labels.get(_task(run))

@@ -66,8 +66,8 @@ def test_agreement_by_hand_where_not_executable_is_a_failure(runs):
 def test_agents_without_runs_are_left_out_with_the_reason(runs):
     skipped = measured(runs).skipped
     assert list(skipped) == ["SeeAct", "Agent-E", "Browser_Use", "Claude_Computer_Use_3.5", "Claude_Computer_Use_3.7"]
-    assert skipped["SeeAct"].startswith("has labels of 6 runs and needs the runs themselves, TASK/result.json")
-    with pytest.raises(DataError, match="Agent-E has labels of 6 runs"):
+    assert skipped["SeeAct"].startswith("needs its 6 runs, as TASK/result.json in ")
+    with pytest.raises(DataError, match="Agent-E needs its 6 runs"):
         measured(runs, sets=["Agent-E"])
 
 
@@ -109,7 +109,7 @@ def test_what_is_absent_or_malformed_is_named(bench):
     assert "get the files from github.com/OSU-NLP-Group/Online-Mind2Web" in bench.refused("online_mind2web")
     bench.write(LABELS, labels(a="1"))
     said = bench.refused("online_mind2web")
-    assert said.startswith("no set can be run: SeeAct has labels of 1 runs")
+    assert said.startswith("no set can be run: SeeAct needs its 1 runs, as ")
     bench.write(LABELS, labels(a="3"))
     assert "row 1: Operator_human_label '3' is none of 0, 1, 2" in bench.refused("online_mind2web")
 

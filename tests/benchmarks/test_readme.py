@@ -5,6 +5,7 @@ import json
 import pytest
 
 from agentjudge.benchmarks.readme import FOLDER, results, text
+from agentjudge.benchmarks.reports import Recorded
 from agentjudge.errors import DataError
 from agentjudge.registry import load_kind
 
@@ -45,6 +46,27 @@ def test_a_number_stands_with_its_interval_floors_and_counts(bench, tmp_path):
     assert cells[7:9] == ["yes", "0, 1"]
     assert "`agentjudge bench judgebench --model by-numbers --limit 20`" in written
     assert "Not run: claude-3.5-sonnet its file" in written and "No results are kept of " in written
+
+
+def test_judges_of_others_stand_below_ours(bench, tmp_path):
+    row = {
+        "pair_id": "1",
+        "source": "mmlu-pro",
+        "question": "Which?",
+        "label": "A>B",
+        "response_A": "9",
+        "response_B": "1",
+    }
+    bench.write("dataset=judgebench,response_model=gpt-4o-2024-05-13.jsonl", [row])
+    others = [
+        Recorded(judge="old", rows="published", n=7, numbers={"precision": 0.5}),
+        Recorded(judge="new", rows="recorded", n=3, numbers={"precision": None, "kappa": -0.1}),
+    ]
+    report = bench.run("judgebench").model_copy(update={"recorded": tuple(others)})
+    (tmp_path / "one.json").write_text(json.dumps(report.to_json()))
+    written = text(results(tmp_path))
+    assert "| judge | rows | n | precision | kappa |" in written
+    assert "| old | published | 7 | 50.0 | - |" in written and "| new | recorded | 3 | - | -10.0 |" in written
 
 
 @pytest.mark.parametrize("said", ["no json", "[]", '{"benchmark": "none"}', '{"benchmark": "judgebench"}'])
