@@ -96,7 +96,8 @@ def load_split(data: Path | None, split: str) -> CaseSet:
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise Unavailable(f"needs the pages of the runs: no {CLEANED} in {folders[0].parent.parent} or in {root}")
-    labels, place = annotations(root), places(root)
+    held = root if (root / "web" / "records").is_dir() else folder.parent.parent
+    labels, place = annotations(held), places(held)
 
     def runs() -> Iterator[tuple[Trajectory, Sequence[Annotation]]]:
         for run in read_trajectories(folder):

@@ -34,8 +34,8 @@ def row(task, thought, success, *, benchmark="webarena", agent="A", side="No", r
     }  # fmt: skip
 
 
-def splits(folder: Path, **places: tuple[str, str]) -> None:
-    path = folder / "web/records/agentrewardbench_splits.csv"
+def splits(folder: Path, name: str = "web/records/agentrewardbench_splits.csv", **places: tuple[str, str]) -> None:
+    path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -132,13 +132,15 @@ def test_official_files_are_read_by_split_and_only_where_people_labelled_them(be
     def run(task, thought, *, valid=True):
         step = {"action": "send_msg_to_user('It is done.')", "reasoning": thought, "axtree": "[1] button 'x'"}
         body = {"benchmark": "webarena", "agent": "A", "goal": "Buy.", "valid": valid, "steps": [step]}
-        bench.write(f"trajectories/cleaned/webarena/A/exp/{task}.json", [body | {"summary_info": {"cum_reward": 1.0}}])
+        name = f"agent-reward-bench/trajectories/cleaned/webarena/A/exp/{task}.json"
+        bench.write(name, [body | {"summary_info": {"cum_reward": 1.0}}])
 
     for task, thought in (("w.1", "success"), ("w.2", "failure"), ("w.3", "success"), ("w.9", "success")):
         run(task, thought)
     run("w.4", "success", valid=False)
-    splits(bench.folder, **{f"w.{n}": ("webarena", "dev" if n == 3 else "test") for n in range(1, 5)})
-    path = bench.folder / "web/records/agentrewardbench_annotations.csv"
+    data = bench.folder / "agent-reward-bench/agent_reward_bench/data"
+    splits(data, "splits.csv", **{f"w.{n}": ("webarena", "dev" if n == 3 else "test") for n in range(1, 5)})
+    path = data / "annotations.csv"
     lines = [f"A,webarena,w.{n},A,e,{YES if n == 1 else NO},No,{RANKS[2]},No" for n in (1, 2, 3, 4)]
     path.write_text("annotator_name,benchmark,task_id,model_name,exp_name,trajectory_success,trajectory_side_effect,"
                     "trajectory_optimality,trajectory_looping\n" + "\n".join(lines))  # fmt: skip
