@@ -52,7 +52,7 @@ THRESHOLD, MOST = 3, 50
 """The least score of a screenshot that is kept, and how many are kept at most."""
 MOST_POINTS = 30
 STATUSES = ("success", "failure")
-_POINT = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(\S.*)$", re.MULTILINE)
+_POINT = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(.+)$", re.MULTILINE)
 _REASONING = re.compile(r"reasoning[^\w\n:]*:", re.IGNORECASE)
 _SCORE = re.compile(r"score[^\w\n:]*:", re.IGNORECASE)
 _ONE_TO_FIVE = re.compile(r"\W{0,12}([1-5])(?!\d|[.,]\d|\s*[-–]\s*\d)")
@@ -271,7 +271,8 @@ def read_points(text: str) -> tuple[str, ...]:
     Raises:
         ParseError: there is none, or it is longer than `MOST_POINTS`.
     """
-    points = [" ".join(point.split()) for point in _POINT.findall(_after_thought(text))]
+    found = _POINT.findall(_after_thought(text))
+    points = [" ".join(point.split()) for point in found if any(map(str.isalnum, point))]
     if not 1 <= len(points) <= MOST_POINTS:
         raise ParseError(f"there must be a numbered list of 1 to {MOST_POINTS} key points, not of {len(points)}")
     return tuple(points)
