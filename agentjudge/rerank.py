@@ -26,6 +26,7 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ __all__ = ["AnswerCache", "RerankBudget", "Reranked", "arerank", "invalid_action
 PolicyName = Literal["knockout", "scores", "listwise"]
 Fallback = Literal["listed", "frequent", "lot"]
 By = Literal["judgement", "only", "lot", "fallback", "nothing"]
+_CALL = re.compile(r"[A-Za-z_][\w.]*\s*\(.*\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ async def arerank(
         cache: of answers; share one between calls.
         fallback: what to do where nothing is decided: `listed` keeps the given order, `frequent` takes what was
             proposed most often, `lot` draws.
-        invalid: `drop` leaves out actions that are not understood, or whose element is not on the page.
+        invalid: `drop` leaves out what is no action, or acts on an element that is not on the page.
         seed: of the lots.
         concurrency: judgements in flight at once.
 
@@ -241,17 +243,26 @@ def policy_of(name: PolicyName, *, seed: int = 0) -> Policy:
 def invalid_actions(case: ActionChoice) -> dict[int, str]:
     """The candidates that cannot be carried out, by index, and why.
 
-    Told are actions that `agentjudge.actions` does not understand, and those on an element by a number that no element
-    of the page has, if the page numbers its elements.
+    Told is what is neither an action that `agentjudge.actions` reads nor any other call or JSON object, and what acts
+    on an element by a number that no element of the page has, if the page numbers its elements.
     """
     found = {}
     for index, text in enumerate(case.candidates):
         action = parse_action(text)
-        if action.kind == "other":
-            found[index] = "not an action that is understood"
+        if action.kind == "other" and not _is_call(text):
+            found[index] = "not an action"
         elif is_absent(action.target, case.observation):
             found[index] = f"there is no element {action.target!r} on the page"
     return found
+
+
+def _is_call(text: str) -> bool:
+    """Whether a text has the form of an action, of whatever name: `focus('b4')`, `{"extract": {"query": "x"}}`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return _CALL.fullmatch(text.strip()) is not None
+    return isinstance(value, dict | list) and bool(value)
 
 
 def _case(

@@ -277,7 +277,7 @@ def test_what_cannot_be_carried_out_is_left_out_and_told_where_asked_for():
     assert [points is None for points in found.points] == [True, True, False, True, False, False]
     assert found.invalid == {
         0: "there is no element '99' on the page",
-        1: "not an action that is understood",
+        1: "not an action",
         3: "there is no element 'a44' on the page",
     }
     assert all(not {"click('99')", "think hard"} & set(case.candidates) for case in judge.asked)
@@ -302,6 +302,8 @@ def test_actions_without_an_element_and_pages_without_numbers_are_not_held_inval
     )
     assert invalid_actions(case) == {}
     assert invalid_actions(case.model_copy(update={"observation": "words", "candidates": ("click('99')",)})) == {}
+    prose = case.model_copy(update={"candidates": ("I am sorry (really).", "", "[]", "5", '{"click": {"index": 99}}')})
+    assert list(invalid_actions(prose)) == [0, 2, 3, 4]
 
 
 # the door

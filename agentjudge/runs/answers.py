@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 from agentjudge import __version__
 from agentjudge.case import ActionChoice
 from agentjudge.errors import ConfigError, StoreError, boundary
-from agentjudge.opening import screenshots
 from agentjudge.verdict import Verdict
 
 _AGAIN = re.compile(r"~(?:r\d+|tiebreak)")
@@ -45,8 +44,10 @@ class Question(NamedTuple):
     @classmethod
     def of(cls, case: ActionChoice, settings: dict[str, Any]) -> "Question":
         """What a judge with these settings is asked about a case; reads the case's pictures."""
-        shown = case.model_dump(mode="json", exclude={"id", "gold", "metadata", "candidates", "thoughts"})
-        pictures = [_content(path) for path in (*case.images, *screenshots(case))]
+        left_out = {name: True for name in ("id", "gold", "metadata", "candidates", "thoughts", "images")}
+        shown = case.model_dump(mode="json", exclude=left_out | {"history": {"__all__": {"screenshot"}}})
+        pictures = [[_content(path) for path in case.images]]
+        pictures += [[_content(step.screenshot)] if step.screenshot else [] for step in case.history]
         return cls(case.id, _digest([__version__, shown, pictures, settings]))
 
     def key(self, case: ActionChoice) -> str:

@@ -79,13 +79,16 @@ def test_a_key_is_of_content_and_order_and_of_what_is_to_be_asked_again():
 
 
 def test_pictures_count_by_their_bytes(tmp_path: Path):
-    def key(page, past):
-        for name, data in (("page.png", page), ("past.png", past)):
-            (tmp_path / name).write_bytes(data)
-        shown = {"images": (str(tmp_path / "page.png"),), "history": (Step(screenshot=str(tmp_path / "past.png")),)}
+    def key(page, past, *, name="1", at=0):
+        for kind, data in (("page", page), ("past", past)):
+            (tmp_path / f"{kind}{name}.png").write_bytes(data)
+        steps = [Step(), Step()]
+        steps[at] = Step(screenshot=str(tmp_path / f"past{name}.png"))
+        shown = {"images": (str(tmp_path / f"page{name}.png"),), "history": tuple(steps)}
         return Question.of(CASE.model_copy(update=shown), SETTINGS).digest
 
-    assert key(b"a", b"b") == key(b"a", b"b") and len({key(b"a", b"b"), key(b"c", b"b"), key(b"a", b"d")}) == 3
+    assert key(b"a", b"b") == key(b"a", b"b", name="2")
+    assert len({key(b"a", b"b"), key(b"c", b"b"), key(b"a", b"d"), key(b"a", b"b", at=1)}) == 4
     assert Question.of(CASE.model_copy(update={"images": ("absent.png",)}), SETTINGS).digest
 
 
