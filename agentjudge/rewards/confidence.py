@@ -9,7 +9,7 @@ samples by it: the one on rank r of N gives its answer (N - r + 1)^p votes, and 
 Self-certainty needs the odds of the whole vocabulary. A server that tells the most likely k tokens gives a lower bound
 that depends on k (see `agentjudge.rewards.logprobs.spread_of`): it orders samples of one model and one k, and is to be
 compared with nothing else. `direction="to uniform"` is KL(p || U), log V less the entropy, of which the most likely
-tokens tell nearly all; it is the one of Shop-R1 (2507.17842).
+tokens tell most; it is the one of Shop-R1 (2507.17842).
 
 A reward by a model's own confidence sharpens what it believes already: it rises, then falls (arXiv 2603.08660). Watch
 accuracy on some gold beside it, and stop when that turns.

@@ -39,7 +39,7 @@ def factors_of(trace: Trace, case: Case) -> list[tuple[float, ...]]:
     """The declared factors of each turn, in the order of `FACTORS`."""
     gains = [after - before for before, after in pairwise(potential(trace, case))]
     sound, seen = sound_turns(trace, case), {ref.id for ref in trace.opening}
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for number, turn in enumerate(trace.turns):
         events = [event for event in trace.events if event.turn == number]
         shown = {ref.id for event in events for ref in event.refs}

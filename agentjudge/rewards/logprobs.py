@@ -72,8 +72,8 @@ def spread_of(logprobs: Sequence[float], vocabulary: int) -> Spread:
 
     Where the most likely k tokens alone are known, as a server tells them, what is left of the probability is taken to
     be spread evenly over the other tokens. That is the least that both numbers can be: the true ones are higher, the
-    more so the more uneven the tail is. KL(U || p) is nearly all tail, so from a few tokens it says little, and values
-    from different k are not to be compared.
+    more so the more uneven the tail is. KL(U || p) is nearly all tail: of 5,000 tokens with normally distributed logits
+    (deviation 4) the first 20 tell 14% of it, and 71% of KL(p || U). Values from different k are not to be compared.
 
     Args:
         logprobs: of different tokens, the most likely ones.
@@ -88,10 +88,9 @@ def spread_of(logprobs: Sequence[float], vocabulary: int) -> Spread:
     known = math.fsum(logprobs)
     weighed = math.fsum(math.exp(logprob) * logprob for logprob in logprobs)
     if rest:
-        left = max(0.0, 1.0 - math.fsum(map(math.exp, logprobs))) + SURE
-        each = math.log(left / rest)
-        known += rest * each
-        weighed += left * each
+        left = max(0.0, 1.0 - math.fsum(map(math.exp, logprobs)))
+        known += rest * math.log((left + SURE) / rest)
+        weighed += left * math.log(left / rest) if left else 0.0
     size = math.log(vocabulary)
     return Spread(max(0.0, -size - known / vocabulary), max(0.0, size + weighed), rest == 0)
 

@@ -34,11 +34,11 @@ LEFT_OUT = 4.0
 
 
 def _unit(vectors: Array) -> Array:
-    rows = np.atleast_2d(np.asarray(vectors, float))
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    rows: Array = np.atleast_2d(np.asarray(vectors, float))
+    norms: Array = np.linalg.norm(rows, axis=-1, keepdims=True)
     if not np.isfinite(rows).all() or (norms == 0).any():
         raise DataError("an embedding is not finite, or has no direction")
-    return rows / norms
+    return np.asarray(rows / norms)
 
 
 def sinkhorn(cost: Array, a: Array, b: Array, *, epsilon: float = 0.05, steps: int = 300) -> Array:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judgements import CLAIM, PAIR, Call, gold, judgement
 
-from agentjudge.case import CLAIM_LABELS, NOT_ENOUGH_INFO, REFUTE, SUPPORT, Case, Claim
+from agentjudge.case import CLAIM_LABELS, NOT_ENOUGH_INFO, REFUTE, SUPPORT
 from agentjudge.errors import ConfigError, DataError
 from agentjudge.rewards.base import Reward
 from agentjudge.rewards.evidence_first import EvidenceFirst, balance_of, evidence_first
