@@ -289,7 +289,8 @@ def _case(
         )
     except ValidationError as exc:
         raise DataError(f"nothing to choose from: {first_error(exc)}") from exc
-    digest = hashlib.sha256(json.dumps(case.model_dump(mode="json")).encode()).hexdigest()
+    paths: dict[str, Any] = {"images": True, "history": {"__all__": {"screenshot"}}}
+    digest = hashlib.sha256(case.model_dump_json(exclude=paths).encode()).hexdigest()
     return case.model_copy(update={"id": f"rerank-{digest[:16]}"})
 
 

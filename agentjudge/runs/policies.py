@@ -110,8 +110,9 @@ class Outcome:
     lots: int = 0
     """Candidates whose place was drawn by lot, and matches decided so."""
     undecided: tuple[tuple[int, ...], ...] = ()
-    """Candidates between which nothing was decided, by index: matches that were tied, contradictory or without a
-    verdict, equal points, missing scores. Of one pair the verdict says it: a preference of 0, or none."""
+    """Candidates between which nothing was decided, so that a lot placed them or nothing did, by index: matches of a
+    knockout that were tied or contradictory, matches without a verdict, equal points, missing scores. Of one pair the
+    verdict itself says it."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:

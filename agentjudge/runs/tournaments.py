@@ -6,7 +6,7 @@
 A match is any policy for a pair, on a case of its own with the id `ID~0v3`. A tie is half a point for each in a round
 robin; in a knockout one of the two goes on by lot, never because it stands first. A match that failed or was
 abstained from is no match at all: the tournament has no winner then, and its outcome is failed or abstained. Either
-way the pair stands in `Outcome.undecided`; `tiebreak.TieBreak` as the match asks once more before it comes to that.
+way `Outcome.undecided` tells; `tiebreak.TieBreak` as the match asks once more before it comes to that.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class RoundRobin:
             for side in (game.low, game.high):
                 points[side] += 0.5 if game.winner is None else float(game.winner == side)
         ranking, lots = by_points(points, lot=lot_of(self.seed, case))
-        return _tournament(case, games, ranking, points, lots, equally=True)
+        return _tournament(case, games, ranking, points, lots, equal(points))
 
 
 class _Game(NamedTuple):
@@ -105,12 +105,11 @@ def _tournament(
     ranking: Sequence[int],
     points: Sequence[float],
     lots: int,
-    *,
-    equally: bool = False,
+    level: tuple[tuple[int, ...], ...] | None = None,
 ) -> Outcome:
     """The outcome of some matches; an empty ranking means that nothing was decided. A pair has a preference.
 
-    With `equally` those of equal points are undecided.
+    Undecided are those in `level`, of equal points, where points decide; else those of matches without a winner.
     """
     verdicts = [game.outcome.verdict for game in games]
     runs = tuple(
@@ -121,8 +120,6 @@ def _tournament(
     habits = sum((game.outcome.habits for game in games), Habits())
     drawn = sum(game.outcome.lots for game in games)
     tied: tuple[tuple[int, ...], ...] = tuple((game.low, game.high) for game in games if game.winner is None)
-    if equally:
-        tied = tuple(dict.fromkeys((*tied, *equal(points))))
     if not ranking:
         return Outcome(merged(case.id, verdicts), runs, habits, tuple(points), drawn + lots, tied)
     if len(ranking) == 2:  # its one match is all there is; a tie stays one, and no lot was needed
@@ -130,7 +127,7 @@ def _tournament(
         return Outcome(verdict, runs, habits, tuple(points), drawn, tied)
     won = [game.outcome.verdict for game in games if game.winner == ranking[0]]
     verdict = merged(case.id, verdicts, ranking=tuple(ranking), agreeing=won)
-    return Outcome(verdict, runs, habits, tuple(points), drawn + lots, tied)
+    return Outcome(verdict, runs, habits, tuple(points), drawn + lots, tied if level is None else level)
 
 
 def _at_least_two(case: Case) -> int:

@@ -191,7 +191,7 @@ def test_a_tie_of_two_and_equal_scores_are_told_as_undecided():
     assert decide(by_strength(strength), ByScore(), case).undecided == ((0, 1),)
     case, strength = field([5, 9, 5, 9, 1])
     assert decide(by_strength(strength), ByScore(), case).undecided == ((1, 3), (0, 2))
-    assert decide(by_strength(strength), RoundRobin(), case).undecided == ((0, 2), (1, 3))
+    assert decide(by_strength(strength), RoundRobin(), case).undecided == ((1, 3), (0, 2))
 
     def rule(seen):
         return {"status": "abstained"} if seen.response == "r1" else {"score": 0.5}
