@@ -18,7 +18,7 @@ from agentjudge.actions import parse_action
 from agentjudge.case import ActionChoice, Step
 from agentjudge.evidence import EvidenceRef
 from agentjudge.graphs.state import JudgeContext
-from agentjudge.tools.axtree import ancestors, read_tree
+from agentjudge.tools.axtree import Node, ancestors, read_tree
 from agentjudge.tools.steps import Line, lines_of
 
 PAGE = "page"
@@ -51,10 +51,10 @@ def see_page(case: ActionChoice, context: JudgeContext) -> Page:
     if not case.observation:
         return Page("(not given)")
     context.store.add_document(PAGE, case.observation)
-    lines, kept = _lines(case.observation), shown_lines(case)
+    (lines, ids), kept = _parsed(case.observation), shown_lines(case)
     refs: dict[str, EvidenceRef] = {}
-    for line in (lines[number] for number in kept):
-        if (id := element_id(line, case.observation)) and id not in refs:
+    for line, id in ((lines[number], ids[number]) for number in kept):
+        if id and id not in refs:
             start = line.start + line.text.index("[")
             refs[id] = context.store.text_ref(PAGE, start, line.start + len(line.text), id=id)
     whole = len(case.observation) <= MAX_PAGE
@@ -63,7 +63,7 @@ def see_page(case: ActionChoice, context: JudgeContext) -> Page:
 
 def left_out(case: ActionChoice) -> str:
     """What is not shown of a page, in words; empty where all of it is."""
-    lines, kept, targets = _lines(case.observation), shown_lines(case), _targets(case)
+    (lines, _), kept, targets = _parsed(case.observation), shown_lines(case), _targets(case)
     if len(kept) == len(lines):
         return ""
     around = "its beginning"
@@ -80,27 +80,21 @@ def is_absent(target: str, page: str) -> bool:
     bare = target.strip("[]'\"` ")
     if not _ID.fullmatch(bare) or re.search(rf"[\[=]{bare}(?!\w)", page):
         return False
-    return any(element_id(line, page) for line in _lines(page))
-
-
-def element_id(line: Line, page: str) -> str:
-    """The number of the element that a line shows; empty where it shows none, or goes on from the line before."""
-    found = _ELEMENT.match(line.text)
-    return found[1] if found and (line.start == 0 or page[line.start - 1] in "\n\t") else ""
+    return any(_parsed(page)[1])
 
 
 def shown_lines(case: ActionChoice) -> Sequence[int]:
     """The lines of a page that are shown, ascending: all, or those nearest to what the actions name."""
     if len(case.observation) <= MAX_PAGE:
-        return range(len(_lines(case.observation)))
+        return range(len(_parsed(case.observation)[0]))
     return _nearest(case.observation, _targets(case))
 
 
 @lru_cache(maxsize=64)
 def _nearest(page: str, targets: tuple[str, ...]) -> tuple[int, ...]:
-    lines = _lines(page)
+    lines, _ = _parsed(page)
     room, kept = MAX_PAGE, list[int]()
-    for distance, number in sorted(zip(_distances(lines, _places(page, targets)), range(len(lines)), strict=True)):
+    for distance, number in sorted(zip(_distances(page, _places(page, targets)), range(len(lines)), strict=True)):
         room -= len(lines[number].text) + 1 + (_GAP if distance < 2 else 0)
         if kept and room < 0:
             break
@@ -108,8 +102,18 @@ def _nearest(page: str, targets: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted(kept))
 
 
-def _lines(page: str) -> list[Line]:
-    return lines_of(Step(observation=page), 0, "observation")
+@lru_cache(maxsize=16)
+def _parsed(page: str) -> tuple[list[Line], list[str]]:
+    """The lines of a page, and the number of the element in each; empty where a line only goes on from the last one."""
+    lines = lines_of(Step(observation=page), 0, "observation")
+    found = [_ELEMENT.match(line.text) for line in lines]
+    begins = [line.start == 0 or page[line.start - 1] in "\n\t" for line in lines]
+    return lines, [each[1] if each and first else "" for each, first in zip(found, begins, strict=True)]
+
+
+@lru_cache(maxsize=16)
+def _nodes(page: str) -> list[Node]:
+    return read_tree([line.text for line in _parsed(page)[0]])
 
 
 def _targets(case: ActionChoice) -> tuple[str, ...]:
@@ -120,8 +124,7 @@ def _targets(case: ActionChoice) -> tuple[str, ...]:
 
 def _places(page: str, targets: Sequence[str]) -> list[int]:
     """The lines of the elements that the actions name, by number or else by words; ascending."""
-    lines = _lines(page)
-    ids = [element_id(line, page) for line in lines]
+    lines, ids = _parsed(page)
     places: set[int] = set()
     for target in targets:
         found = [number for number, id in enumerate(ids) if id == target]
@@ -132,12 +135,12 @@ def _places(page: str, targets: Sequence[str]) -> list[int]:
     return sorted(places)
 
 
-def _distances(lines: Sequence[Line], places: Sequence[int]) -> list[int]:
+def _distances(page: str, places: Sequence[int]) -> list[int]:
     """How far each line is from the nearest place; what a place stands in, and the first line, are its neighbours."""
+    count, nodes = len(_parsed(page)[0]), _nodes(page)
     if not places:
-        return list(range(len(lines)))
-    far = [min(abs(number - place) for place in places) for number in range(len(lines))]
-    nodes = read_tree([line.text for line in lines])
+        return list(range(count))
+    far = [min(abs(number - place) for place in places) for number in range(count)]
     at = {node.line: place for place, node in enumerate(nodes)}
     around = (node.line for place in places if place in at for node in ancestors(nodes, at[place]))
     for number in (0, *around):
