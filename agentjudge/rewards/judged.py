@@ -29,8 +29,8 @@ _ANSWER = re.compile(r"<answer>.*?(?:</answer>|$)", re.IGNORECASE | re.DOTALL)
 class Judging(Protocol):
     """Anything that judges a case, such as a `Judge`; what goes wrong is a failed verdict."""
 
-    def ajudge(self, case: Case) -> Coroutine[Any, Any, Verdict]:
-        """The verdict on one case."""
+    def arun(self, case: Case) -> Coroutine[Any, Any, Trace]:
+        """The trace of one case."""
         ...
 
 
@@ -45,11 +45,11 @@ class Late:
         self._make = make
         self._judge: Judging | None = None
 
-    async def ajudge(self, case: Case) -> Verdict:
+    async def arun(self, case: Case) -> Trace:
         """See `Judging`."""
         if self._judge is None:
             self._judge = self._make()
-        return await self._judge.ajudge(case)
+        return await self._judge.arun(case)
 
     def __reduce__(self) -> tuple[type["Late"], tuple[Callable[[], Judging]]]:
         return Late, (self._make,)
@@ -108,7 +108,7 @@ class Judged:
 
     async def read(self, trace: Trace, case: Case) -> Reading:
         """See `Term`."""
-        verdict = await self.judge.ajudge(self.retell(trace, case))
+        verdict = (await self.judge.arun(self.retell(trace, case))).verdict
         if verdict.failure is not None:
             return Missing(f"the judge failed ({verdict.failure.kind}): {verdict.failure.message}")
         if verdict.status == "abstained":

@@ -59,7 +59,7 @@ class Listener:
         Raises:
             DataError: the case has no gold that says what is right, or no place for thoughts.
         """
-        verdict = await self.judge.ajudge(self.retell(trace, case))
+        verdict = (await self.judge.arun(self.retell(trace, case))).verdict
         if verdict.failure is not None:
             return Missing(f"the listener failed ({verdict.failure.kind}): {verdict.failure.message}")
         gold = case.gold.label if case.gold is not None else None

@@ -12,9 +12,9 @@ engine has the same word for that, and none of the words is 0:
 |---|---|
 | TRL | `None` in the list: no part of its group's mean, advantage 0 |
 | verl | NaN as its reward, which the estimator `agentjudge_grpo` takes out: advantage 0, `response_mask` 0 |
-| OpenRLHF | no tokens of its own (`action_ranges`), and its group's mean as its reward; by HTTP an answer of 503 |
+| OpenRLHF | no tokens of its own (`action_ranges`), and `neutral` in its group's mean; by HTTP an answer of 503 |
 | SkyRL | NaN as its reward, which `mask_unscored` turns into a `loss_masks` of 0 and its group's mean as its reward |
 | slime | `remove_sample`, and `post_process_rewards` leaves it out of its group |
 | verifiers | the reward raises, and the rollout has an error in place of one |
-| Agent Lightning | the agent raises before it posts a reward, and the rollout is failed |
+| Agent Lightning | the rollout is failed, its turns under an attempt that is not looked at |
 """

@@ -18,7 +18,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from agentjudge.budget import Budget
 from agentjudge.case import Case
@@ -33,6 +33,7 @@ _CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 NOTHING: Message = {"content": ""}
 
 
+@runtime_checkable
 class Playable(Protocol):
     """What of a `Judge` is needed here."""
 

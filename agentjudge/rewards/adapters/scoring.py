@@ -1,31 +1,38 @@
 """Who says what a sample is worth: a judge, a reward over the traces of a judge, or a reward server.
 
-    JudgeScorer(judge)                      # the judge's opinion of the completion, 0 to 1
+    JudgeScorer(judge)                      # what the judge says of the completion, 0 to 1
     RewardScorer(veri_r1(), judge)          # the policy is the judge: its completion is a judgement, paid by gold
-    RemoteScorer("http://127.0.0.1:8020")   # either of them, somewhere else (`agentjudge.rewards.adapters.remote`)
+    RemoteScorer("http://127.0.0.1:8020")   # a reward server (`agentjudge.rewards.adapters.remote`)
 
-A scorer takes a batch and gives a `RewardResult` a sample. Completions of one case in a batch are a group, for rewards
-that look at groups; an engine that asks for one sample at a time has groups of one. A judge is given as such or as a
-function that makes one (`partial(Judge.load, "veri-r1")`): then the scorer can be pickled, and each process has its own.
+A scorer takes a batch and gives a `RewardResult` a sample. Completions that are judgements of one case are a group, for
+rewards that look at groups; an engine that asks for one sample at a time has groups of one. A judge is given as such,
+or as a function that makes one (`partial(Judge.load, "veri-r1")`): then the scorer can be pickled, and each process has
+its own.
 
 What the judge could not say has the score None, with the reason in `error`. What the policy left blank is no such case:
 an empty answer earns `empty` without anybody being asked, or else saying nothing would be a way out of being judged.
 """
 
 import asyncio
+import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from types import ModuleType
+from typing import Any, Protocol, runtime_checkable
 
 from agentjudge.case import Case, Response
-from agentjudge.errors import ConfigError
+from agentjudge.errors import AgentJudgeError, ConfigError
 from agentjudge.rewards.adapters.episodes import Playable, replay
 from agentjudge.rewards.adapters.samples import Sample, answer_case, given_case
 from agentjudge.rewards.base import AnyReward, RewardResult, of_parts, paid, unknown
-from agentjudge.rewards.judged import opinion
+from agentjudge.rewards.verdict_value import verdict_value
 from agentjudge.trace import Trace
-from agentjudge.verdict import Verdict
 
-T = TypeVar("T")
+
+class Unscored(AgentJudgeError):
+    """Nothing is known of a sample, for engines in which that has to be raised."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no score: {why}", retriable=True)
 
 
 @runtime_checkable
@@ -67,12 +74,12 @@ class _WithJudge:
 
 
 class JudgeScorer(_WithJudge):
-    """A judge's opinion of a completion.
+    """What a judge says of a completion.
 
     Args:
         judge: of responses or claims, or of what `case` makes.
+        reward: over the judge's trace; its verdict as it stands (`verdict_value`) when None.
         case: makes the case of a sample; `answer_case` when None.
-        read_off: a verdict as a number from 0 to 1, or None where its kind says nothing of how much.
         empty: what a blank completion earns.
         concurrency: judgements in flight at once.
         seconds: after which one of them counts as an outage.
@@ -82,36 +89,32 @@ class JudgeScorer(_WithJudge):
         self,
         judge: Makes,
         *,
+        reward: AnyReward | None = None,
         case: Callable[[Sample], Case] | None = None,
-        read_off: Callable[[Verdict], float | None] = opinion,
         empty: float = 0.0,
         concurrency: int = 32,
         seconds: float | None = None,
     ) -> None:
         super().__init__(judge)
-        self._case, self._read_off, self._empty = case, read_off, empty
+        self.reward = verdict_value() if reward is None else reward
+        self._case, self._empty = case, empty
         self._concurrency, self._seconds = concurrency, seconds
 
     async def score_samples(self, samples: Sequence[Sample], *, step: int = 0) -> list[RewardResult]:
-        """See `Scorer`; the same at every step."""
-        return await gathered([self._score(sample) for sample in samples], self._concurrency)
+        """See `Scorer`."""
+        return await gathered([self._score(sample, step) for sample in samples], self._concurrency)
 
-    async def _score(self, sample: Sample) -> RewardResult:
+    async def _score(self, sample: Sample, step: int) -> RewardResult:
         if not sample.answer.strip():
-            return of_parts({"judge": self._empty})
+            return _blank(self._empty, self.reward.keys)
         takes = getattr(self.judge.spec, "cases", (Response,))
         case = answer_case(sample, takes=takes) if self._case is None else self._case(sample)
         try:
             async with asyncio.timeout(self._seconds):
-                verdict = (await self.judge.arun(case)).verdict
+                trace = await self.judge.arun(case)
         except TimeoutError:
-            return unknown(f"the judge gave no verdict within {self._seconds:g} s")
-        if verdict.failure is not None:
-            return unknown(f"the judge failed ({verdict.failure.kind}): {verdict.failure.message}")
-        if verdict.status == "abstained":
-            return unknown("the judge abstained")
-        found = self._read_off(verdict)
-        return unknown("the judge's verdict is not of a kind that says how much") if found is None else _judged(found)
+            return unknown(f"budget: no verdict within {self._seconds:g} s")
+        return (await paid(self.reward.at(step), [trace], case))[0]
 
 
 class RewardScorer(_WithJudge):
@@ -148,7 +151,7 @@ class RewardScorer(_WithJudge):
         groups: dict[str, list[int]] = {}
         for place, case in enumerate(cases):
             groups.setdefault(case.model_dump_json(), []).append(place)
-        reward, found = self.reward.at(step), {}
+        reward, found = self.reward.at(step), dict[int, RewardResult]()
         for places in groups.values():
             results = await paid(reward, [traces[place] for place in places], cases[places[0]])
             found.update(zip(places, results, strict=True))
@@ -194,5 +197,19 @@ async def gathered(work: Sequence[Any], concurrency: int) -> list[Any]:
     return list(await asyncio.gather(*map(one, work)))
 
 
-def _judged(value: float) -> RewardResult:
-    return of_parts({"judge": value})
+def _blank(score: float, keys: Sequence[str]) -> RewardResult:
+    """A score under the names that the others have."""
+    return of_parts({name: score * (n == 0) for n, name in enumerate(keys)})
+
+
+def engine(module: str) -> ModuleType:
+    """Import a part of an engine.
+
+    Raises:
+        ConfigError: it is not installed, or not in a form that can be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as exc:
+        name = module.partition(".")[0]
+        raise ConfigError(f"{name!r} is needed here, installed as its own guide says ({exc})") from exc

@@ -1,11 +1,10 @@
 """Judges and rewards in verl: a score function, a reward manager, and an estimator that leaves masked samples out.
 
-    # reward.py, named by reward.custom_reward_function.path; name: compute_score
-    compute_score = make_compute_score("http://127.0.0.1:8020")
+    reward.custom_reward_function.path=pkg://agentjudge.rewards.adapters.verl
+    reward.custom_reward_function.name=compute_score
+    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8020
 
-    reward.reward_manager.source=importlib  reward.reward_manager.name=JudgeRewardManager
-    reward.reward_manager.module.path=pkg://agentjudge.rewards.adapters.verl
-    algorithm.adv_estimator=agentjudge_grpo          # once a module that calls `register_estimator()` is imported
+    compute_score = make_compute_score(judge)       # or in a file of your own, which the path names
 
 verl knows floats alone. A sample without a score is NaN, which nothing takes for a reward: with an estimator of verl's
 own the loss becomes NaN. `agentjudge_grpo` is GRPO over the rows that have a score; the others get the advantage 0 and,
@@ -13,9 +12,10 @@ as far as the trainer lets an estimator do so (verl's v0 trainer does), a `respo
 for KL and entropy would still pull at them. So does a group with fewer than two scores, or with equal ones. `missing`
 can be a number instead; then it is a reward like any other. `critic/score/mean` is NaN in steps with a masked row.
 
-The naive manager never shows the prompt to a score function: `extra_info` must hold `prompt`. `JudgeRewardManager`
-takes it from `raw_prompt`. The score function returns the same keys for every sample, as verl takes those of the first:
-`score`, `judge_missing` (0 or 1). A failed judge never raises here: an exception fails the prompt's whole group.
+The estimator is registered by `register_estimator`, and by `agentjudge.rewards.adapters.verl_manager`, whose reward
+manager also shows the prompt to the score function: verl's naive one does not, so that `extra_info` must hold `prompt`.
+The score function returns the same keys for every sample, as verl takes those of the first: `score`, `judge_missing` (0
+or 1). A failed judge never raises here: an exception would fail the whole group of the prompt.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentjudge.errors import require
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 NAN = float("nan")
 ESTIMATOR = "agentjudge_grpo"
 Info = dict[str, float]
+_scorers: dict[str, Scorer] = {}
+"""Of this process, by URL."""
 
 
 def make_compute_score(source: Source, *, missing: float = NAN) -> Callable[..., Awaitable[Info]]:
@@ -45,6 +47,21 @@ def make_compute_score(source: Source, *, missing: float = NAN) -> Callable[...,
     return partial(judge_score, as_scorer(source), missing=missing)
 
 
+async def compute_score(
+    data_source: str = "",
+    solution_str: str = "",
+    ground_truth: Any = None,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    url: str,
+    missing: float = NAN,
+    **others: Any,
+) -> Info:
+    """The score function of verl for a reward server; `url` and `missing` come from `reward_kwargs`."""
+    scorer = _scorers.setdefault(url, as_scorer(url))
+    return await judge_score(scorer, data_source, solution_str, ground_truth, extra_info, missing=missing)
+
+
 async def judge_score(
     scorer: Scorer,
     data_source: str = "",
@@ -55,7 +72,7 @@ async def judge_score(
     missing: float = NAN,
     **others: Any,
 ) -> Info:
-    """verl's score function, with the scorer in front; `others` are the addresses of its reward router, not needed."""
+    """The score function of verl, with the scorer in front; `others` are addresses of its router, not needed."""
     columns = dict(extra_info or {})
     if isinstance(ground_truth, str):
         columns.setdefault("reference", ground_truth)
@@ -108,4 +125,4 @@ def grpo(
 
 def register_estimator() -> None:
     """Make `agentjudge_grpo` known to the verl of this process; a second time does nothing."""
-    require("verl.trainer.ppo.core_algos", extra="verl").register_adv_est(ESTIMATOR)(grpo)
+    engine("verl.trainer.ppo.core_algos").register_adv_est(ESTIMATOR)(grpo)
