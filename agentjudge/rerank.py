@@ -24,9 +24,7 @@ the first.
 
 import asyncio
 import hashlib
-import json
 import random
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -34,13 +32,12 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from agentjudge.actions import parse_action
 from agentjudge.case import ActionChoice, Step, first_error
 from agentjudge.errors import ConfigError, DataError
-from agentjudge.graphs.arbiter_page import is_absent
 from agentjudge.judge import Judge
 from agentjudge.runs.answers import AnswerCache
 from agentjudge.runs.distinct import Distinct, groups_of
+from agentjudge.runs.invalid import invalid_actions
 from agentjudge.runs.limited import LimitedJudge, RerankBudget
 from agentjudge.runs.merging import agreed_or_tie
 from agentjudge.runs.policies import Asked, ByScore, Outcome, Policy, Run, Swap, lot_of, run_policy
@@ -52,7 +49,8 @@ __all__ = ["AnswerCache", "RerankBudget", "Reranked", "arerank", "invalid_action
 PolicyName = Literal["knockout", "scores", "listwise"]
 Fallback = Literal["listed", "frequent", "lot"]
 By = Literal["judgement", "only", "lot", "fallback", "nothing"]
-_CALL = re.compile(r"[A-Za-z_][\w.]*\s*\(.*\)", re.DOTALL)
+_GRACE = 0.5
+"""Seconds in which a policy may draw its conclusion from what was not judged in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Reranked:
     invalid: dict[int, str] = field(default_factory=dict)
     """Candidates that were not judged, and why."""
     calls: int = 0
-    """Judgements asked of the judge."""
+    """Judgements asked of the judge; those that a policy asks of another one (`OfJudge`) are in `runs` alone."""
     cached: int = 0
     """Judgements that were known, or asked for by somebody else at the time."""
     seconds: float = 0.0
@@ -175,7 +173,7 @@ async def arerank(
             verdict = _nothing_asked(case, "scored", "one action to choose from; nothing was asked", len(valid))
             outcome = Outcome(verdict, ())
         else:
-            (outcome,) = await run_policy(limited, chosen, [judged], concurrency=concurrency)
+            outcome = await _decided(limited, chosen, judged, concurrency=concurrency)
     found = _read(case, outcome, valid, groups, fallback=fallback, seed=seed)
     seconds = round(clock() - began, 6)
     return replace(found, invalid=wrong, calls=limited.calls, cached=limited.cached, seconds=seconds)
@@ -240,31 +238,6 @@ def policy_of(name: PolicyName, *, seed: int = 0) -> Policy:
     return policies[name]
 
 
-def invalid_actions(case: ActionChoice) -> dict[int, str]:
-    """The candidates that cannot be carried out, by index, and why.
-
-    Told is what is neither an action that `agentjudge.actions` reads nor any other call or JSON object, and what acts
-    on an element by a number that no element of the page has, if the page numbers its elements.
-    """
-    found = {}
-    for index, text in enumerate(case.candidates):
-        action = parse_action(text)
-        if action.kind == "other" and not _is_call(text):
-            found[index] = "not an action"
-        elif is_absent(action.target, case.observation):
-            found[index] = f"there is no element {action.target!r} on the page"
-    return found
-
-
-def _is_call(text: str) -> bool:
-    """Whether a text has the form of an action, of whatever name: `focus('b4')`, `{"extract": {"query": "x"}}`."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return _CALL.fullmatch(text.strip()) is not None
-    return isinstance(value, dict | list) and bool(value)
-
-
 def _case(
     goal: str,
     candidates: Sequence[str],
@@ -292,6 +265,18 @@ def _case(
     paths: dict[str, Any] = {"images": True, "history": {"__all__": {"screenshot"}}}
     digest = hashlib.sha256(case.model_dump_json(exclude=paths).encode()).hexdigest()
     return case.model_copy(update={"id": f"rerank-{digest[:16]}"})
+
+
+async def _decided(limited: LimitedJudge, policy: Policy, case: ActionChoice, *, concurrency: int) -> Outcome:
+    """What the policy makes of the case; one that asks past the judge (`OfJudge`) is cut off where time is over."""
+    try:
+        async with asyncio.timeout_at(None if limited.end is None else limited.end + _GRACE) as limit:
+            (outcome,) = await run_policy(limited, policy, [case], concurrency=concurrency)
+            return outcome
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return Outcome(limited.unasked(case).verdict, ())
 
 
 def _nothing_asked(case: ActionChoice, status: Literal["scored", "abstained"], why: str, n: int = 0) -> Verdict:

@@ -206,6 +206,15 @@ def test_what_is_not_judged_in_time_is_undecided():
     assert quick.by == "judgement" and 0 < quick.seconds < 30
 
 
+def test_time_binds_a_second_judge_too():
+    match = TieBreak(Swap(agreed_or_tie), OfJudge(Numbers(pause=30), Swap(agreed_or_tie)))
+    began = time.perf_counter()
+    judge = Numbers(lambda first, second: {"preference": -1})
+    found = choose(judge, policy=Knockout(match), budget=RerankBudget(seconds=0.1), fallback="listed")
+    assert time.perf_counter() - began < 5 and found.by == "fallback" and "no answer within the 0.1 s" in found.reason
+    assert found.undecided == ((0, 1, 2, 3, 4),) and found.calls > 0
+
+
 def test_answers_in_time_are_kept_for_the_next_try():
     judge, cache = Numbers(pause=0.05), AnswerCache()
     tries = 0
@@ -332,12 +341,6 @@ def test_what_is_no_question_is_refused():
         choose(policy="best")
     with Judge.load("veri-r1", model=ScriptedModel([])) as judge, pytest.raises(DataError, match="takes a Claim"):
         choose(judge)
-
-
-def test_the_embedded_model_says_that_it_cannot():
-    with Judge.load("web-arbiter", model="embedded") as judge:
-        found = choose(judge)
-    assert found.by == "nothing" and "embedded model judges" in found.reason
 
 
 async def test_inside_an_event_loop_both_doors_work():

@@ -74,9 +74,15 @@ class LimitedJudge:
         except TimeoutError:
             if not limit.expired():
                 raise
-            return _unasked(case, BudgetError(f"no answer within the {self.budget.seconds:g} s of the choice"))
+            return self.unasked(case)
         except BudgetError as exc:
-            return _unasked(case, exc)
+            return self.unasked(case, exc)
+
+    def unasked(self, case: Case, why: BudgetError | None = None) -> Trace:
+        """The trace of a judgement that the budget forbids; for want of time when None."""
+        why = why or BudgetError(f"no answer within the {self.budget.seconds:g} s of the choice")
+        provenance = Provenance(judge="rerank")
+        return _bare(case, Verdict(case_id=case.id, status="failed", failure=Failure.of(why), provenance=provenance))
 
     async def _call(self, case: Case) -> Trace:
         if self.budget.calls is not None and self.calls >= self.budget.calls:
@@ -96,11 +102,6 @@ class LimitedJudge:
             return traces[0]
         self.cached += 1
         return _bare(case, verdict.model_copy(update={"case_id": case.id, "usage": Usage()}))
-
-
-def _unasked(case: Case, exc: BudgetError) -> Trace:
-    provenance = Provenance(judge="rerank")
-    return _bare(case, Verdict(case_id=case.id, status="failed", failure=Failure.of(exc), provenance=provenance))
 
 
 def _bare(case: Case, verdict: Verdict) -> Trace:
