@@ -7,6 +7,7 @@ verdict = judge.judge("The bridge opened in 1932.")
 """
 
 import os
+from typing import TYPE_CHECKING
 
 from agentjudge.budget import Budget
 from agentjudge.case import ActionChoice, Case, Claim, Comparison, Document, Gold, Response, Step, Trajectory
@@ -14,6 +15,9 @@ from agentjudge.errors import AgentJudgeError
 from agentjudge.evidence import Box, EvidenceRef, EvidenceStore
 from agentjudge.trace import ToolEvent, Trace, Turn
 from agentjudge.verdict import Confidence, Criterion, Failure, Provenance, Usage, Verdict
+
+if TYPE_CHECKING:
+    from agentjudge.judge import Judge
 
 __version__ = "0.1.0"
 
