@@ -22,6 +22,7 @@ from agentjudge.cli_options import (
     statuses,
 )
 from agentjudge.cli_runs import judge, report, rescore, view
+from agentjudge.cli_serve import serve
 from agentjudge.cli_web import score
 from agentjudge.errors import AgentJudgeError, ConfigError, DataError
 
@@ -242,20 +243,7 @@ def doctor(model: str | None, as_json: bool) -> None:
     sys.exit(FAILED if any(finding.state == "problem" for finding in findings) else 0)
 
 
-@main.command()
-@click.option("--corpus", multiple=True, required=True, type=click.Path(), help="File or folder; may be repeated.")
-@index_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True, help="0 takes a free one.")
-def serve(corpus: tuple[str, ...], index: str, host: str, port: int) -> None:
-    """Serve a corpus by HTTP: POST /retrieve in Search-R1's convention, GET /health."""
-    from agentjudge.serving.retrieve import serve as serve_retrieve
-    from agentjudge.tools.corpus import Corpus
-
-    serve_retrieve(Corpus.load(corpus), index=index, host=host, port=port)
-
-
-for command in (judge, score, rescore, report, view):
+for command in (judge, score, rescore, report, view, serve):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -7,18 +7,16 @@ r"""A corpus over HTTP in the convention of Search-R1 (arXiv 2503.09516), which 
 
 Without scores the inner items are the documents themselves. There is one list a query, in the order of the queries. A
 document is a passage of the corpus: the quoted title, a newline, its text; its id is that of the corpus's document,
-with `#N` behind it where the document has several passages (N from 0). There is no authentication: keep it on the
-loopback address or behind something that has one.
+with `#N` behind it where the document has several passages (N from 0). There is no authentication, unless the reward
+server answers it too (`agentjudge.serving.rewards`): keep it on the loopback address or behind something that has one.
 """
 
-import socket
-import sys
-from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from agentjudge.errors import ConfigError, boundary, require
+from agentjudge.errors import ConfigError, require
+from agentjudge.serving.guards import BodyLimit
 from agentjudge.tools.corpus import Corpus
 from agentjudge.tools.index import Index, open_index
 
@@ -53,6 +51,24 @@ def create_app(corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> An
         ConfigError: unknown index, an index over another corpus, `k` out of range, or a missing extra or model.
     """
     fastapi = require("fastapi", extra="serve")
+    app = fastapi.FastAPI(title="agentjudge retrieve", docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit, most=MAX_BODY_BYTES)
+    about = add_retrieve(app, corpus, index=index, k=k)
+
+    @app.get("/health")  # type: ignore[untyped-decorator]
+    def health() -> dict[str, Any]:
+        return {"status": "ok", **about}
+
+    return app
+
+
+def add_retrieve(app: Any, corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> dict[str, Any]:
+    """Add POST /retrieve to a FastAPI application; what `/health` tells of the corpus.
+
+    Raises:
+        ConfigError: as `create_app`.
+    """
+    fastapi = require("fastapi", extra="serve")
     if not 1 <= k <= MAX_TOPK:
         raise ConfigError(f"k must be 1 to {MAX_TOPK}, not {k}")
     ranked = open_index(corpus, index) if isinstance(index, str) else index
@@ -64,9 +80,6 @@ def create_app(corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> An
         found = corpus.passages[passage]
         title = corpus.documents[found.doc].title
         return {"id": ids[passage], "contents": f'"{title}"\n{corpus.text(found)}'}
-
-    app = fastapi.FastAPI(title="agentjudge retrieve", docs_url=None, redoc_url=None)
-    app.add_middleware(_BodyLimit)
 
     @app.exception_handler(fastapi.exceptions.RequestValidationError)  # type: ignore[untyped-decorator]
     async def refuse(request: Any, exc: Any) -> Any:
@@ -81,40 +94,12 @@ def create_app(corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> An
             return {"result": [[{"document": document(h.passage), "score": h.score} for h in hits] for hits in results]}
         return {"result": [[document(hit.passage) for hit in hits] for hits in results]}
 
-    @app.get("/health")  # type: ignore[untyped-decorator]
-    def health() -> dict[str, Any]:
-        return {
-            "status": "ok",
-            "index": ranked.name,
-            "documents": len(corpus),
-            "passages": len(corpus.passages),
-            "corpus": corpus.content_hash,
-        }
-
-    return app
-
-
-def serve(corpus: Corpus, *, index: str | Index = "bm25", host: str = "127.0.0.1", port: int = 8010) -> None:
-    """Serve a corpus until interrupted.
-
-    Args:
-        corpus: what to search in.
-        index: as for `create_app`.
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one, which is printed.
-
-    Raises:
-        ConfigError: as `create_app`, or nothing can listen on that address and port.
-    """
-    uvicorn = require("uvicorn", extra="serve")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with boundary(ConfigError, f"cannot listen on {host} port {port}"):  # before an index is built for nothing
-        listening = socket.create_server((host, port), family=family)
-    with listening, suppress(KeyboardInterrupt):
-        app = create_app(corpus, index=index)
-        where = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/retrieve"
-        print(f"{len(corpus)} documents at {where}", file=sys.stderr, flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    return {
+        "index": ranked.name,
+        "documents": len(corpus),
+        "passages": len(corpus.passages),
+        "corpus": corpus.content_hash,
+    }
 
 
 def _passage_ids(corpus: Corpus) -> list[str]:
@@ -127,28 +112,3 @@ def _passage_ids(corpus: Corpus) -> list[str]:
         corpus.documents[passage.doc].id + (f"#{number}" if counts[passage.doc] > 1 else "")
         for passage, number in zip(corpus.passages, numbers, strict=True)
     ]
-
-
-class _BodyLimit:
-    """ASGI middleware: bodies over `MAX_BODY_BYTES` are refused with 413 before they are held in memory."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        received = 0
-
-        async def limited() -> Any:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                from starlette.exceptions import HTTPException
-
-                raise HTTPException(413, f"the body is over {MAX_BODY_BYTES} bytes")
-            return message
-
-        await self._app(scope, limited, send)

@@ -120,10 +120,11 @@ def test_a_refusal_does_not_repeat_the_input(client: TestClient) -> None:
     assert len(reply.content) < 500 and str(MAX_QUERY_CHARS) in reply.text
 
 
-def test_a_body_over_the_limit_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_over_the_limit_is_refused(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrieve, "MAX_BODY_BYTES", 1_000)
-    assert client.post("/retrieve", json={"queries": ["x" * 2_000]}).status_code == 413
-    assert client.post("/retrieve", json={"queries": ["mont"]}).status_code == 200
+    with TestClient(create_app(corpus)) as client:
+        assert client.post("/retrieve", json={"queries": ["x" * 2_000]}).status_code == 413
+        assert client.post("/retrieve", json={"queries": ["mont"]}).status_code == 200
 
 
 def test_health(client: TestClient, corpus: Corpus) -> None:

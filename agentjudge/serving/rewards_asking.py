@@ -1,0 +1,122 @@
+"""Asking the judge: so many at once, no longer than somebody waits, a few tries, and not at all while it is out.
+
+    asker = Asker(judge, limits, metrics)
+    trace = await asker.ask(case, until)        # `until.end`: the latest time at which anybody wants the answer
+
+A judgement that is broken off, since nobody waits any more, counts as an outage if the judge gave no other answer in
+the meantime: a judge that hangs is out.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from typing import Protocol
+
+from agentjudge.case import Case
+from agentjudge.models.window import Window
+from agentjudge.serving.rewards_breaker import Breaker
+from agentjudge.serving.rewards_jobs import Served
+from agentjudge.serving.rewards_metrics import STATES, Metrics
+from agentjudge.trace import Trace
+
+BACKOFF = 0.25
+"""Seconds; the pause before the n-th try is drawn from 0 to `BACKOFF * 2**n`."""
+
+
+class Until(Protocol):
+    """For how long an answer is wanted; it may grow."""
+
+    end: float
+    """By the event loop's clock."""
+
+
+class Asker:
+    """A judge behind a window and a breaker, for one event loop.
+
+    Args:
+        judge: who is asked.
+        concurrency: judgements at once.
+        tries: attempts a judgement, the first one included; only failures that may pass are tried again.
+        breaker: of this judge.
+        metrics: where it is counted.
+    """
+
+    def __init__(self, judge: Served, *, concurrency: int, tries: int, breaker: Breaker, metrics: Metrics) -> None:
+        self._judge = judge
+        self._window = Window(concurrency)
+        self._tries = tries
+        self._metrics = metrics
+        self.breaker = breaker
+        self.running = 0
+        """Judgements that the judge is at."""
+        self.queued = 0
+        """Judgements that wait for their turn."""
+        self.usual = 1.0
+        """Seconds of a judgement, smoothed."""
+
+    async def ask(self, case: Case, until: Until) -> Trace:
+        """The trace of a judgement; its failure is a failed verdict.
+
+        Raises:
+            Unavailable: the judge is out.
+        """
+        clock = asyncio.get_running_loop().time
+        for attempt in itertools.count(1):
+            trace = await self._once(case)
+            failure = trace.verdict.failure
+            if failure is None or not failure.retriable or attempt >= self._tries:
+                return trace
+            pause = random.uniform(0, BACKOFF * 2**attempt)
+            if clock() + pause >= until.end:
+                return trace
+            self._metrics.retries.inc()
+            await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _once(self, case: Case) -> Trace:
+        self._count(queued=1)
+        waiting = True
+        try:
+            async with self._window:
+                self._count(queued=-1)
+                waiting = False
+                return await self._judged(case)
+        finally:
+            if waiting:
+                self._count(queued=-1)
+
+    async def _judged(self, case: Case) -> Trace:
+        began, clock = self.breaker.enter(), time.perf_counter()
+        self._count(running=1)
+        try:
+            trace = await self._judge.arun(case)
+        except asyncio.CancelledError:
+            self.breaker.failed(began)
+            raise
+        except Exception:
+            self.breaker.left()
+            raise
+        finally:
+            self._count(running=-1)
+            self._metrics.breaker.set(STATES[self.breaker.state])
+        seconds = time.perf_counter() - clock
+        self.usual += 0.1 * (seconds - self.usual)
+        self._metrics.judgements.observe(seconds)
+        failure = trace.verdict.failure
+        if failure is not None:
+            self._metrics.judge_errors.labels(failure.kind).inc()
+        if failure is not None and failure.retriable:
+            self.breaker.failed(began)
+        else:
+            self.breaker.succeeded()
+        self._metrics.breaker.set(STATES[self.breaker.state])
+        return trace
+
+    def _count(self, *, queued: int = 0, running: int = 0) -> None:
+        if queued:
+            self.queued += queued
+            self._metrics.queued.inc(queued)
+        if running:
+            self.running += running
+            self._metrics.running.inc(running)
