@@ -2,13 +2,14 @@
 # make demo     verify the claims that come with the package
 # make test     everything but what needs a vLLM server
 # make test-vllm  the contract against a real vLLM server on the CPU
+# make test-engines  rewards and judges inside TRL, verl, OpenRLHF, SkyRL, verifiers and Agent Lightning, on the CPU
 # make bench    the claims benchmark;  make speed  what a judgement costs, beside other ways to write it
 # make train-embedded  the embedded judge's weights again, from AGENTJUDGE_DATA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-vllm lint types bench speed train-embedded
+.PHONY: setup demo test test-vllm test-engines lint types bench speed train-embedded
 
 setup: $(STAMP)
 
@@ -23,11 +24,18 @@ demo: setup
 	$(BIN)/agentjudge demo
 
 test: setup lint types
-	$(BIN)/pytest -m "not vllm"
+	$(BIN)/pytest -m "not vllm and not engines"
 
 test-vllm: setup
 	$(PYTHON) tests/vllm/install.py
 	$(BIN)/pytest -m vllm tests/vllm
+
+ENGINES := trl verifiers skyrl verl openrlhf
+
+test-engines: setup
+	$(BIN)/python tests/engines/install.py $(ENGINES) agent_lightning
+	for name in $(ENGINES); do .venv-$$name/bin/python -m pytest -m engines tests/engines/test_$$name*.py || exit 1; done
+	$(BIN)/pytest -m engines tests/engines/test_agent_lightning.py
 
 lint: setup
 	$(BIN)/ruff check .
