@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agentjudge.case import Claim, Document, Trajectory
+from agentjudge.case import Case, Claim, Document
 from agentjudge.errors import ConfigError
 from agentjudge.judge import Judge
 from agentjudge.models.base import load_model
@@ -126,9 +126,9 @@ async def test_a_case_of_another_kind_is_a_model_error() -> None:
     from agentjudge.evidence import EvidenceStore
     from agentjudge.models.base import Request, Sampling
 
-    case = Trajectory(id="1", goal="Buy tea.")
+    case = Case(id="1")
     request = Request(case, [], [], [], EvidenceStore(), [], Sampling())
     model = EmbeddedModel()
-    with pytest.raises(ModelError, match="Trajectory"):
+    with pytest.raises(ModelError, match="not a Case"):
         await model.act(request)
     await model.aclose()

@@ -14,9 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from agentjudge.case import CLAIM_LABELS, NOT_ENOUGH_INFO, REFUTE, SUPPORT, Claim, Comparison, PagedDocument, Response
+from agentjudge.case import (
+    CLAIM_LABELS,
+    NOT_ENOUGH_INFO,
+    REFUTE,
+    SUPPORT,
+    ActionChoice,
+    Claim,
+    Comparison,
+    PagedDocument,
+    Response,
+    Trajectory,
+)
 from agentjudge.errors import ConfigError, ModelError
 from agentjudge.models.base import Request
+from agentjudge.models.embedded.agents import AgentJudge
 from agentjudge.models.embedded.comparing import Comparer
 from agentjudge.models.embedded.looking import Call, Seen, next_step
 from agentjudge.models.embedded.queries import mentions, next_query, uncovered
@@ -83,19 +95,26 @@ class EmbeddedModel:
         self.name = "embedded"
         self._verifier = verifier or Verifier.load()
         self._comparer = Comparer(self._verifier)
+        self._agents = AgentJudge(self._verifier)
         self._relevance: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentjudge-embedded")
 
     async def act(self, request: Request) -> Turn:
-        """Search on, or give the verdict.
+        """Search or browse on, or give the verdict.
 
         Raises:
-            ModelError: the case is neither a claim nor answers.
+            ModelError: a case of another kind, or a judge of agents that asks for an answer of another form.
         """
-        case = request.case
+        case, loop = request.case, asyncio.get_running_loop()
+        if isinstance(case, Trajectory | ActionChoice):
+            answer = await loop.run_in_executor(self._pool, self._agents.answer, request)
+            if isinstance(answer, str):
+                return _said({"role": "assistant", "content": answer})
+            return _calls(answer, len(request.events))
         if not isinstance(case, Claim | Comparison | Response):
             raise ModelError(
-                f"the embedded model judges claims and answers, not a {type(case).__name__}; try --model vllm:NAME"
+                f"the embedded model judges claims, answers and agents, not a {type(case).__name__}; "
+                "try --model vllm:NAME"
             )
         if case.images and (turn := self._look(request)) is not None:
             return turn
@@ -104,7 +123,6 @@ class EmbeddedModel:
         if may_search and not asked and not any(ref.kind == "text" for ref in request.opening):
             first = case.claim if isinstance(case, Claim) else case.prompt
             return _calls(_searches(request, first), len(asked))
-        loop = asyncio.get_running_loop()
         if not isinstance(case, Claim):
             said = await loop.run_in_executor(self._pool, self._comparer.verdict, case, _read(request))
             return _said({"role": "assistant", "content": said})
