@@ -5,8 +5,8 @@
 
 The place of a label is known in the text of the answer. The bytes of the tokens say that text too, maybe after a
 thought, and before the token that ends the turn, so the place of the label's first token follows exactly. White space
-is left out of the count: some servers tell a token without the blank before it. A token that begins before the label,
-such as `"Yes`, is compared with those that begin as it does.
+is left out of the count, and so is U+FFFD: some servers tell a token without the blank before it, or leave out bytes
+that are no text. A token that begins before the label, such as `"Yes`, is compared with those that begin as it does.
 
 A token stands for a label if it is the beginning of that label alone, or the label and what cannot belong to its word,
 in small letters or capitals; tokens that stand for one label are added up. Where the sampled token is the beginning of
@@ -24,6 +24,7 @@ from agentjudge.trace import Turn
 Odds = dict[str, float]
 """Label to share: 0..1, 1 in all."""
 _BLANK = b" \t\n\r\x0b\x0c"
+_NO_TEXT = "\ufffd".encode()
 _LINKS = b"_-"
 
 
@@ -31,7 +32,7 @@ class _Place(NamedTuple):
     """A sampled token, and what could have come in its place."""
 
     piece: bytes
-    """Without white space."""
+    """What is counted of it."""
     logprob: float
     likeliest: Mapping[str, float]
     """Text to log-probability, the sampled token among them."""
@@ -103,9 +104,9 @@ def _folded(bare: bytes) -> bytes:
 
 
 def _bare(text: str) -> bytes:
-    """The bytes of a text without white space."""
+    """The bytes of a text, but for those that are not counted."""
     try:
         raw = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # what no server can have sent
         raw = text.encode("utf-8", "replace")
-    return raw.translate(None, _BLANK)
+    return raw.translate(None, _BLANK).replace(_NO_TEXT, b"")

@@ -79,6 +79,12 @@ def test_tokens_told_without_their_blanks_are_found_too() -> None:
     assert shares(said)["No"] == pytest.approx(0.5)
 
 
+def test_bytes_that_are_no_text_may_be_told_or_not() -> None:
+    said = turn("A ", "", " b: ", ("Yes", {"Yes": 0.5, "No": 0.5}), text="A \ufffd b: Yes")
+    told = turn("A ", "\ufffd", " b: ", ("Yes", {"Yes": 0.5, "No": 0.5}))
+    assert shares(said) == shares(told) == pytest.approx({"Yes": 0.5, "In Progress": 0.0, "No": 0.5})
+
+
 @pytest.mark.parametrize(
     "change",
     [
