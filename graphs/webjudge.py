@@ -111,7 +111,13 @@ class Screens(FanDialect):
         return (*files, f"threshold {self.threshold}, at most {self.most} screenshots")
 
     def prepare(self, case: Case, context: JudgeContext) -> None:
-        """Decode the screenshots."""
+        """Decode the screenshots.
+
+        Raises:
+            ConfigError: the model is none of language, and could not be asked.
+        """
+        if context.model.profile.family == "embedded":
+            raise ConfigError("webjudge asks in words, as its protocol does; for the embedded model take 'trajectory'")
         shots(_run(case), context.store)
 
     def plan(self, case: Case, context: JudgeContext) -> Opening | None:

@@ -19,8 +19,12 @@ from agentjudge.evidence import EvidenceStore
 from agentjudge.graphs.webjudge import read_points, webjudge
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request
+from agentjudge.models.profiles import EMBEDDED
 from agentjudge.models.scripted import ScriptedModel
 from agentjudge.opening import open_case
+from agentjudge.runs.batch import judge_cases
+from agentjudge.runs.folder import BLOBS
+from agentjudge.runs.rescore import rescore
 from agentjudge.trace import Trace
 
 POINTS = "1. A green lamp is in the cart.\n2. It is the cheapest one (sorted by price)."
@@ -311,6 +315,13 @@ def test_a_case_may_bring_its_key_points(shot: Any) -> None:
 # what goes wrong, and limits
 
 
+def test_the_embedded_model_is_refused_by_name(shot: Any) -> None:
+    for case in (run_of([shot(0)]), run_of([shot(0)], checklist=("A lamp.",))):
+        with Judge(webjudge(), model=ScriptedModel(Model(4), profile=EMBEDDED)) as judge:
+            failed = judge.judge(case).failure
+        assert failed is not None and failed.kind == "config" and "'trajectory'" in failed.message
+
+
 @pytest.mark.parametrize("retriable", [True, False])
 def test_a_screenshot_that_could_not_be_asked_about_fails_the_verdict(shot: Any, retriable: bool) -> None:
     model = Model(4, 4, 4)
@@ -416,6 +427,20 @@ def test_a_verdict_is_asked_for_again_over_the_same_scores(shot: Any) -> None:
     assert again.turns[4].messages_in == (10, 11) and again.verdict.evidence == trace.verdict.evidence
     assert again.verdict.usage.images == trace.verdict.usage.images
     assert foreign.verdict.failure is not None and foreign.verdict.failure.kind == "config"
+
+
+def test_a_run_folder_is_concluded_over_again_with_its_pictures(shot: Any, tmp_path: Path) -> None:
+    cases = [run_of([shot(0), shot(1)], images=(shot(2),)), run_of([None]).model_copy(update={"id": "bare"})]
+    with Judge.load("webjudge", model=ScriptedModel(Model(4, 1, 3)), blobs=tmp_path / "run" / BLOBS) as judge:
+        run = judge_cases(judge, cases, tmp_path / "run")
+    doubt = Model(status="Thoughts: I doubt it.\nStatus: failure")
+    with Judge.load("webjudge", model=ScriptedModel(doubt)) as judge:
+        again = {trace.case.id: trace for trace in rescore(run, judge, tmp_path / "again").traces()}
+    assert {trace.verdict.label for trace in run.traces()} == {"success"}
+    assert [trace.verdict.label for trace in again.values()] == ["failure", "failure"]
+    assert [len(images(asked)) for asked in doubt.asked] in ([2, 0], [0, 2]), "more than the conclusion was asked for"
+    assert [ref.id for ref in again["run"].verdict.evidence] == ["step 0", "original_image"]
+    assert len(again["run"].turns) == 5 and len(again["bare"].turns) == 2
 
 
 @pytest.mark.parametrize("text", ["\n" * 100_000, ":" * 100_000, "score" * 30_000, "Status: " * 20_000, "- " * 50_000])
