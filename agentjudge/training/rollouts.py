@@ -40,3 +40,34 @@ def group_of(traces: Sequence[Trace], *, group: str = "") -> list[Rollout]:
         raise ConfigError(f"a group is of one case, not of {', '.join(map(repr, cases[:4]))}")
     name = group or next(iter(cases), "")
     return [Rollout(f"{name}#{number}", name, trace) for number, trace in enumerate(traces)]
+
+
+def parents(trace: Trace) -> list[int | None]:
+    """For each turn the last one whose answer is among the messages that it saw; None where it continues none."""
+    place = {id(message): number for number, message in enumerate(trace.messages)}
+    said = [place.get(id(turn.message_out)) for turn in trace.turns]
+    found: list[int | None] = []
+    for number, turn in enumerate(trace.turns):
+        seen = set(turn.messages_in)
+        found.append(next((n for n in range(number - 1, -1, -1) if said[n] in seen), None))
+    return found
+
+
+def void_turns(trace: Trace) -> tuple[int, ...]:
+    """The turns that led to nothing (SimpleTIR, arXiv 2509.02479): neither a tool call nor an answer.
+
+    A free turn without a call that was followed by another free turn; a plan or a conclusion that had to be asked for
+    again; the last turn of a judgement whose verdict could not be read. A free turn without a call after which the
+    verdict is asked for has said that it has seen enough, and is none of them.
+    """
+    followed = {parent: number for number, parent in reversed(list(enumerate(parents(trace)))) if parent is not None}
+    calling = {event.turn for event in trace.events}
+    failure = trace.verdict.failure
+    unread = len(trace.turns) - 1 if failure is not None and failure.kind == "parse" else None
+    found = []
+    for number, turn in enumerate(trace.turns):
+        after = followed.get(number)
+        again = after is not None and trace.turns[after].phase == turn.phase and number not in calling
+        if again or number == unread:
+            found.append(number)
+    return tuple(found)

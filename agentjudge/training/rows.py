@@ -41,6 +41,7 @@ import numpy as np
 
 from agentjudge.errors import ConfigError, DataError
 from agentjudge.trace import Trace, Turn
+from agentjudge.training.rollouts import parents
 
 Policy = Literal["strict", "realign", "fork"]
 JoinKind = Literal["begin", "extend", "branch", "realign", "fork"]
@@ -171,7 +172,7 @@ def assemble(
         raise ConfigError(f"unknown policy {policy!r}; there is {', '.join(get_args(Policy))}")
     turns = [_Sampled.of(turn, f"turn {number} of {trace.case.id!r}") for number, turn in enumerate(trace.turns)]
     drafts, tips = list[_Draft](), dict[int, _Draft]()
-    for number, (turn, parent) in enumerate(zip(turns, _parents(trace), strict=True)):
+    for number, (turn, parent) in enumerate(zip(turns, parents(trace), strict=True)):
         join, draft = Join(number, "begin"), None
         if parent is not None:
             held, draft = turns[parent].ids, tips.pop(parent, None)
@@ -230,17 +231,6 @@ class _Draft:
         gone = [TurnSpan(max(start, at), end, turn) for start, end, turn in self.spans if end > at]
         self.spans = [TurnSpan(start, min(end, at), turn) for start, end, turn in self.spans if start < at]
         return [_Draft(self.tip, [], gone)] if gone else []
-
-
-def _parents(trace: Trace) -> list[int | None]:
-    """For each turn the last one whose answer is among the messages that it saw."""
-    place = {id(message): number for number, message in enumerate(trace.messages)}
-    said = [place.get(id(turn.message_out)) for turn in trace.turns]
-    parents: list[int | None] = []
-    for number, turn in enumerate(trace.turns):
-        seen = set(turn.messages_in)
-        parents.append(next((n for n in range(number - 1, -1, -1) if said[n] in seen), None))
-    return parents
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

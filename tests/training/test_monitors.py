@@ -1,0 +1,229 @@
+"""Monitors raise an alarm when something becomes wrong, and only then."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from judgements import CLAIM, gold, judgement
+from token_traces import Ids, trace_of
+
+from agentjudge.rewards.base import of_parts, unknown
+from agentjudge.training.monitors import Alarm, Monitor, Seen, StepRecord, Watch, monitors, seen
+from agentjudge.training.monitors_policy import (
+    ClassCollapse,
+    Entropy,
+    LengthByOutcome,
+    SamplerRatio,
+    VoidTurns,
+    ZeroStd,
+)
+from agentjudge.training.monitors_reach import Balance, PassAtK, pass_at
+from agentjudge.training.monitors_reward import Masked, RandomControl, RewardAccuracy, SaturationGap, TrustGamma
+from agentjudge.training.rollouts import Rollout
+
+
+def record(step: int, judgements: Sequence[Seen] = (), **more: Any) -> StepRecord:
+    return StepRecord(step, tuple(judgements), **more)
+
+
+def judged(right: Sequence[bool], rewards: Sequence[float | None] | None = None, **more: Any) -> list[Seen]:
+    given = [float(r) for r in right] if rewards is None else rewards
+    return [Seen("g", reward, r, **more) for r, reward in zip(right, given, strict=True)]
+
+
+def alarms(monitor: Monitor, records: Sequence[StepRecord]) -> list[int]:
+    """The steps at which it raised one."""
+    return [alarm.step for each in records if (alarm := monitor.see(each)) is not None]
+
+
+# reward
+
+
+def test_reward_accuracy_tells_the_collapse_step() -> None:
+    monitor = RewardAccuracy()
+    good, bad = judged([True, False, True]), judged([True, False, True], [0, 1, 0])
+    assert alarms(monitor, [record(0, good), record(1, bad), record(2, bad), record(3, good), record(4, bad)]) == [1, 4]
+    assert monitor.collapse_step == 1 and monitor.value == 0
+
+
+def test_a_reward_that_rises_while_it_is_less_right_is_hacked() -> None:
+    """Of ten wrong answers ever more are paid."""
+    steps = [record(s, judged([False] * 10, [1.0] * paid + [0.0] * (10 - paid))) for s, paid in enumerate([1, 1, 4, 4])]
+    assert alarms(RewardAccuracy(window=2), steps) == [3]
+    honest = [record(s, judged([True] * n + [False] * (10 - n))) for s, n in enumerate([1, 1, 4, 4])]
+    assert alarms(RewardAccuracy(window=2), honest) == []
+
+
+def test_saturation_is_when_neither_rises() -> None:
+    def at(step: int, share: float, held: float) -> StepRecord:
+        return record(step, judged([i < 10 * share for i in range(10)]), held_out=held)
+
+    monitor = SaturationGap(window=2)
+    assert alarms(monitor, [at(0, 0.1, 0.1), at(1, 0.3, 0.3), at(2, 0.5, 0.4), at(3, 0.9, 0.4)]) == []
+    assert alarms(monitor, [at(4, 0.9, 0.4), at(5, 0.9, 0.4), at(6, 0.9, 0.4)]) == [6]
+    assert monitor.saturated_at == 6 and monitor.value == pytest.approx(0.5)
+    assert monitor.see(record(7)) is None and monitor.value == pytest.approx(0.5)
+
+
+def test_a_gain_that_a_random_reward_brings_too_is_none() -> None:
+    control = {0: 0.3, 10: 0.5, 20: 0.5}
+    monitor = RandomControl(control)
+    assert alarms(monitor, [record(0, held_out=0.3), record(5, held_out=0.9), record(10, held_out=0.5)]) == [10]
+    assert alarms(monitor, [record(20, held_out=0.8)]) == [] and monitor.value == pytest.approx(0.3)
+
+
+def test_trust_is_lost_when_wrong_answers_please_for_long() -> None:
+    pleasing = [Seen("g", 1, True, opinion=0.2), Seen("g", 0, False, opinion=0.9), Seen("h", 1, True, opinion=1)]
+    monitor = TrustGamma(patience=3)
+    assert alarms(monitor, [record(s, pleasing) for s in range(5)]) == [2]
+    assert monitor.value == pytest.approx(math.exp(-0.7))
+    fair = [replace(each, opinion=float(bool(each.right))) for each in pleasing]
+    assert alarms(TrustGamma(patience=1), [record(0, fair), record(1, judged([True, False]))]) == []
+
+
+def test_judgements_without_a_reward_are_counted() -> None:
+    monitor = Masked()
+    assert alarms(monitor, [record(0, judged([True] * 100)), record(1, judged([True] * 9, [None] + [1.0] * 8))]) == [1]
+    assert monitor.value == pytest.approx(1 / 9)
+
+
+# policy
+
+
+def test_entropy_is_that_given_or_that_of_what_was_sampled() -> None:
+    sampled = [Seen("g", 1, surprise=1.0, tokens=30), Seen("g", 1, surprise=2.0, tokens=10)]
+    monitor = Entropy()
+    assert monitor.see(record(0, sampled)) is None and monitor.value == 1.25
+    assert alarms(monitor, [record(1, entropy=0.26), record(2, entropy=0.2), record(3, entropy=0.1)]) == [2]
+
+
+def test_growing_longer_without_growing_better_is_wrong() -> None:
+    def at(step: int, tokens: int, right: int) -> StepRecord:
+        return record(step, judged([True] * right + [False] * (10 - right), tokens=tokens))
+
+    monitor = LengthByOutcome(window=2)
+    assert alarms(monitor, [at(0, 100, 5), at(1, 100, 5), at(2, 160, 5), at(3, 160, 5)]) == [3]
+    assert alarms(LengthByOutcome(window=2), [at(0, 100, 5), at(1, 100, 5), at(2, 160, 8), at(3, 160, 8)]) == []
+
+
+def test_wrong_by_right_is_the_length_that_is_watched() -> None:
+    monitor = LengthByOutcome()
+    monitor.see(record(0, [Seen("g", 1, True, tokens=50), Seen("g", 0, False, tokens=150)]))
+    assert monitor.value == 3
+
+
+def test_one_label_for_all_is_a_collapse_on_balanced_classes_alone() -> None:
+    def said(answers: str, golds: str) -> list[Seen]:
+        return [Seen("g", 1, answer=a, gold=g) for a, g in zip(answers, golds, strict=True)]
+
+    monitor = ClassCollapse()
+    balanced = "SRNSRNSRNSRNSRNSRNSRN"
+    steps = [
+        record(0, said(balanced, balanced)),
+        record(1, said("N" * 21, balanced)),
+        record(2, said("N" * 21, balanced)),
+    ]
+    assert alarms(monitor, steps) == [1] and monitor.value == 1
+    assert alarms(ClassCollapse(), [record(0, said("N" * 21, "N" * 21)), record(1, [Seen("g", 1)])]) == []
+    assert alarms(ClassCollapse(), [record(0, said("N" * 18 + "SSS", balanced))]) == []
+
+
+def test_void_turns_are_a_share_of_all_turns() -> None:
+    monitor = VoidTurns()
+    steps = [record(0, [Seen("g", 1, turns=20, void=1)]), record(1, [Seen("g", 1, turns=10, void=1)]), record(2)]
+    assert alarms(monitor, steps) == [1] and monitor.value == 0.1
+
+
+def test_ratios_count_on_both_sides() -> None:
+    monitor = SamplerRatio(most=0.25)
+    assert alarms(monitor, [record(0, ratios=(1, 2.9, 0.34, 3.1)), record(1, ratios=(1, 1, 3.1, 0.3))]) == [1]
+    assert alarms(SamplerRatio(), [record(0, ratios=(1.0, math.nan))]) == [0]
+
+
+def test_groups_without_variance_are_counted() -> None:
+    dead = [Seen("a", 1), Seen("a", 1), Seen("b", 0), Seen("b", 1), Seen("c", 1), Seen("c", None)]
+    monitor = ZeroStd()
+    assert monitor.see(record(0, dead)) is None and monitor.value == 0.5
+    assert alarms(monitor, [record(1, [*dead, Seen("d", 0.1 + 0.2), Seen("d", 0.3)])]) == [1]
+
+
+# reach
+
+
+def test_pass_at_k_by_hand() -> None:
+    """Two right of four: 1 - C(2, 2) / C(4, 2) = 5/6."""
+    assert pass_at(2, [True, True, False, False]) == pytest.approx(5 / 6)
+    assert pass_at(1, [True, False]) == 0.5 and pass_at(3, [True, False]) is None
+    assert pass_at(3, [True, False, False]) == 1 and pass_at(2, [False, False]) == 0
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8))
+def test_pass_at_k_grows_with_k(right: list[bool]) -> None:
+    found = [pass_at(k, right) for k in range(1, len(right) + 1)]
+    assert found == sorted(found) and found[0] == pytest.approx(sum(right) / len(right))  # type: ignore[type-var]
+
+
+def test_a_policy_that_is_surer_of_less_has_shrunk() -> None:
+    def at(step: int, a: int, b: int) -> StepRecord:
+        both = [Seen(name, 1, i < n) for name, n in (("a", a), ("b", b)) for i in range(4)]
+        return record(step, both)
+
+    monitor = PassAtK(k=4)
+    assert alarms(monitor, [at(0, 1, 1), at(1, 3, 1), at(2, 4, 0)]) == [2] and monitor.value == 0.5
+
+
+def test_balance_that_is_lost_asks_for_another_setting() -> None:
+    varied = [Seen("g", 1, True, text=text) for text in "abcd"]
+    alike = [Seen("g", 1, True, text="a")] * 4
+    monitor = Balance(wanted=4)
+    assert alarms(monitor, [record(0, varied), record(1, alike)]) == [1] and monitor.value == 1 / 4 * 1 / 4
+
+
+# together
+
+
+def test_a_watch_gathers_alarms_and_numbers() -> None:
+    watch = Watch([Masked(), ZeroStd(), Entropy()])
+    found = watch.see(record(7, judged([True, True, True], [1.0, 1.0, None])))
+    assert [(alarm.step, alarm.name) for alarm in found] == [(7, "masked"), (7, "groups without variance")]
+    assert watch.see(record(8, judged([True, False]))) == [] and watch.alarms == found
+    assert watch.values == {"masked": 0, "groups without variance": 0}
+    assert isinstance(found[0], Alarm) and found[0].value == pytest.approx(1 / 3)
+
+
+def test_all_monitors_pass_over_a_step_of_which_nothing_is_known() -> None:
+    watch = Watch(monitors())
+    assert watch.see(record(0)) == [] and watch.values == {}
+    names = [monitor.name for monitor in watch.monitors]
+    assert len(set(names)) == len(names) == 12
+
+
+def test_the_same_records_give_the_same_alarms() -> None:
+    steps = [
+        record(s, judged([s % 3 == 0, False], [float(s % 2), 1.0], tokens=s), entropy=1 / (s + 1)) for s in range(60)
+    ]
+    one, other = Watch(monitors()), Watch(monitors())
+    assert [one.see(each) for each in steps] == [other.see(each) for each in steps] and one.alarms
+
+
+def test_a_judgement_in_numbers() -> None:
+    trace = trace_of([Ids([1], [2, 3]), Ids([1, 2, 3, 4], [5])], case=CLAIM)
+    found = seen(Rollout("r", "g", trace), of_parts({"a": 0.5}), CLAIM, opinion=0.3)
+    assert found == Seen(
+        "g", 0.5, True, "SUPPORT", "SUPPORT", "turn 0\nturn 1", tokens=3, turns=2, void=1,
+        surprise=pytest.approx(0.04 / 3), opinion=0.3,
+    )  # fmt: skip
+    assert seen(Rollout("r", "g", trace), unknown("gone"), CLAIM).right is None
+    wrong = seen(Rollout("r", "g", trace), of_parts({"a": 0.5}), gold(CLAIM, label="REFUTE"))
+    assert wrong.right is False and wrong.gold == "REFUTE"
+    without = seen(Rollout("r", "g", trace), of_parts({"a": 0.5}), CLAIM.model_copy(update={"gold": None}))
+    assert without.right is None and without.gold == ""
+
+
+def test_an_abstention_has_no_answer_and_is_not_right() -> None:
+    found = seen(Rollout("r", "g", judgement(tokens=12)), of_parts({"a": 0.0}), CLAIM)
+    assert (found.answer, found.right, found.surprise, found.tokens) == ("", False, None, 12)
