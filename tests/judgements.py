@@ -41,6 +41,7 @@ def judgement(
     cites: Sequence[str] = (),
     failed: str | None = None,
     tokens: int = 0,
+    rationale: str = "",
     **outcome: Any,
 ) -> Trace:
     """A trace with one turn for each of `said`; scored with `outcome`, abstained without one, or failed."""
@@ -61,6 +62,7 @@ def judgement(
         case_id=case.id,
         status=status,
         evidence=tuple(map(ref, cites)),
+        rationale=rationale,
         failure=Failure.model_validate({"kind": failed, "message": "gone"}) if failed else None,
         provenance=Provenance(judge="j"),
         **(outcome if status == "scored" else {}),

@@ -1,7 +1,8 @@
 """A language model of letters, small enough to be right by inspection: token ids are code points.
 
 It has seen nothing but its prefix: a letter is the likelier, the oftener it followed the letter before it there. So
-texts become likelier once they have been read, which is all that rewards by likelihood are about.
+texts become likelier once they have been read, which is all that rewards by likelihood are about. Letters beyond ASCII
+share the odds of those within.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Letters:
         counts = np.ones(VOCABULARY)
         for before, after in zip(prefix, prefix[1:], strict=False):
             if before == prefix[-1]:
-                counts[after] += self.bold
+                counts[after % VOCABULARY] += self.bold
         return counts / counts.sum()
 
     def _up(self) -> None:
@@ -49,15 +50,19 @@ class Letters:
         self._up()
         said = checked(prefix)
         self.asked.append(("".join(map(chr, said)), "".join(map(chr, continuation))))
+        if not self.bold:
+            return [Token(chr(id), log(1 / VOCABULARY)) for id in continuation]
         tokens = []
         for id in continuation:
-            tokens.append(Token(chr(id), log(self.odds(said)[id])))
+            tokens.append(Token(chr(id), log(self.odds(said)[id % VOCABULARY])))
             said.append(id)
         return tokens
 
     async def spreads(self, prefix: Sequence[int], continuation: Sequence[int]) -> list[Spread]:
         self._up()
         said, spreads = checked(prefix), []
+        if not self.bold:
+            return [spread_of([log(1 / VOCABULARY)] * VOCABULARY, VOCABULARY)] * len(continuation)
         for id in continuation:
             spreads.append(spread_of(np.log(self.odds(said)).tolist(), VOCABULARY))
             said.append(id)

@@ -10,8 +10,8 @@ A group for `CoReward` holds the judgements of all views of one case; `view` tel
 case in the trace. A reward of one view alone is not to be had. `MajorityVote` is the plain vote over one view (TTRL),
 which sharpens what the policy believes already, right or wrong.
 
-Abstentions and answers that cannot be read vote for nothing and earn 0. Where several answers are tied, each of them is
-a pseudo-label: which one came first means nothing.
+Abstentions and answers that cannot be read vote for nothing and earn 0; where fewer than two views have any answer the
+whole group is masked. Where several answers are tied, each of them is a pseudo-label: which came first means nothing.
 """
 
 from collections import Counter
@@ -73,18 +73,18 @@ class CoReward:
             traces: of all views of the case.
             case: needs no gold.
         """
-        votes = [None if masked(trace) else (self.view(trace), answer_of(trace.verdict)) for trace in traces]
-        views = {vote[0] for vote in votes if vote is not None}
-        labels = {view: majority([v[1] for v in votes if v is not None and v[0] != view]) for view in views}
-        results = []
-        for trace, vote in zip(traces, votes, strict=True):
-            if vote is None:
-                results.append(masked(trace) or unknown("masked"))
-            elif not labels[vote[0]]:
-                results.append(unknown("no other view of the case has an answer, so there is no pseudo-label"))
-            else:
-                results.append(of_parts({"agreement": float(vote[1] in labels[vote[0]])}))
-        return results
+        hidden = [masked(trace) for trace in traces]
+        votes = [
+            (self.view(trace), answer_of(trace.verdict))
+            for trace, gone in zip(traces, hidden, strict=True)
+            if gone is None
+        ]
+        if len({view for view, answer in votes if answer is not None}) < 2:
+            lone = unknown("fewer than two views of the case have an answer, so there are no pseudo-labels")
+            return [gone or lone for gone in hidden]
+        labels = {view: majority([answer for other, answer in votes if other != view]) for view, _ in votes}
+        paid = iter(of_parts({"agreement": float(answer in labels[view])}) for view, answer in votes)
+        return [gone or next(paid) for gone in hidden]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@
 
 Text and video embeddings of one model lie apart from each other, so their plain cosine says little. `transported` maps
 texts onto a set of real videos by the barycentre of an entropic transport plan; `quality` is the cosine after that.
-`semantic` moves `mass` of the words, 0.9, so that words that are nowhere to be seen cost nothing but what is left of
-it, at a cost of 1 - cosine plus `place_weight` times how far a patch lies, in time and in space, from where the word is
-seen on the whole.
+`semantic` moves `mass` of the words, 0.9, so that a word or two may be nowhere to be seen, at a cost of 1 - cosine plus
+`place_weight` times how far a patch lies, in time and in space, from where the word is seen on the whole. A patch takes
+one word's worth at most, where there are as many, so one patch cannot be everything that was asked for.
 
 The paper learns its map with a network and fuses its plan into the attention of its text encoder; its text was not
 readable to us, and what is here is the form that its abstract states, for embeddings that are handed in. Neither is a
@@ -30,7 +30,9 @@ from agentjudge.trace import Trace
 
 Array = NDArray[np.float64]
 LEFT_OUT = 4.0
-"""Cost of what is moved to nowhere on both sides, above any that embeddings can have."""
+"""Cost of what is moved from nowhere to nowhere, in units of the dearest real one."""
+NONE = 1e-12
+"""In place of a weight of 0, whose logarithm there is none of."""
 
 
 def _unit(vectors: Array) -> Array:
@@ -68,17 +70,27 @@ def _logsumexp(values: Array, axis: int) -> Array:
     return np.asarray((top + np.log(np.exp(values - top).sum(axis=axis, keepdims=True))).squeeze(axis))
 
 
-def partial_plan(cost: Array, *, mass: float = 0.9, epsilon: float = 0.05, steps: int = 300) -> Array:
-    """The plan that moves so much of evenly weighted rows to evenly weighted columns, (n, m) with the sum `mass`.
+def partial_plan(
+    cost: Array, *, mass: float = 0.9, room: float | None = None, epsilon: float = 0.05, steps: int = 300
+) -> Array:
+    """The plan that moves so much of evenly weighted rows to columns, (n, m) with the sum `mass`.
 
     What stays goes to a row and a column of no cost, which may not exchange anything with each other.
+
+    Args:
+        cost: (n, m).
+        mass: share of the rows that is moved, above 0 and up to 1.
+        room: what a column takes at most; 1 / m when None, so that only all of them together take everything.
+        epsilon: see `sinkhorn`.
+        steps: see `sinkhorn`.
     """
     n, m = cost.shape
+    each = 1.0 / m if room is None else room
     wide = np.zeros((n + 1, m + 1))
     wide[:n, :m] = cost
     wide[n, m] = LEFT_OUT * max(1.0, float(cost.max(initial=0.0)))
-    a = np.append(np.full(n, 1.0 / n), 1.0 - mass + 1e-12)
-    b = np.append(np.full(m, 1.0 / m), 1.0 - mass + 1e-12)
+    a = np.append(np.full(n, 1.0 / n), m * each - mass + NONE)
+    b = np.append(np.full(m, each), 1.0 - mass + NONE)
     return sinkhorn(wide, a, b, epsilon=epsilon, steps=steps)[:n, :m]
 
 
@@ -124,7 +136,7 @@ def semantic(
         odds = np.exp((alike - alike.max(1, keepdims=True)) / 0.1)
         centre = odds / odds.sum(1, keepdims=True) @ at
         cost = cost + place_weight * np.linalg.norm(at[None] - centre[:, None], axis=-1) / np.sqrt(at.shape[1])
-    plan = partial_plan(cost, mass=mass)
+    plan = partial_plan(cost, mass=mass, room=max(1.0 / len(cost), 1.0 / cost.shape[1]))
     return float(np.clip((plan * alike).sum() / max(plan.sum(), 1e-12), -1.0, 1.0))
 
 

@@ -41,9 +41,7 @@ def test_readme_and_code_differ_in_what_is_wrong_costs() -> None:
         branch_rethink(wrong=-5, malformed=-1)
 
 
-@pytest.mark.parametrize(
-    ("malformed", "bad", "apart"), [(-100.0, 0, 2.0), (-100.0, 1, 0.31), (-20.0, 1, 1.44)]
-)
+@pytest.mark.parametrize(("malformed", "bad", "apart"), [(-100.0, 0, 2.0), (-100.0, 1, 0.31), (-20.0, 1, 1.44)])
 def test_one_malformed_answer_outweighs_the_rest_of_its_group(malformed: float, bad: int, apart: float) -> None:
     said = [(RANKING.format(1), -2)] * 4 + [(RANKING.format(2), 2)] * (4 - bad) + [("?", None)] * bad
     group = [judgement(PAIR, said=(text,), preference=preference) for text, preference in said]

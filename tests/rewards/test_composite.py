@@ -70,7 +70,9 @@ def test_any_composition_stays_between_its_bounds(drawn: list[tuple], step: int)
 def test_schedules_are_shares(step: int, steps: float) -> None:
     for schedule in (Decay(steps), Ramp(3, 400), Ramp(400, 3)):
         assert 0 <= schedule(step) <= 1
-        assert (schedule(step) <= schedule(step + 1)) == (schedule == Ramp(3, 400) or schedule(step) == schedule(step + 1))
+        assert (schedule(step) <= schedule(step + 1)) == (
+            schedule == Ramp(3, 400) or schedule(step) == schedule(step + 1)
+        )
 
 
 def test_schedules_at_known_steps() -> None:

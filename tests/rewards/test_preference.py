@@ -44,9 +44,7 @@ def test_the_tag_stands_alone_at_the_end(text: str, side: int | None) -> None:
 
 
 @pytest.mark.parametrize("reward", [web_arbiter(), rm_r1()])
-@pytest.mark.parametrize(
-    ("preference", "score"), [(-2, 1.0), (-1, 1.0), (1, -1.0), (3, -1.0), (0, -1.0)]
-)
+@pytest.mark.parametrize(("preference", "score"), [(-2, 1.0), (-1, 1.0), (1, -1.0), (3, -1.0), (0, -1.0)])
 def test_a_json_verdict_is_paid_by_what_was_read_from_it(reward: Any, preference: int, score: float) -> None:
     said = verdict_text(reason=f"Its page says {TWO} and [[B]].", preference=preference)
     assert reward.score(judgement(PAIR, said=(said,), preference=preference), PAIR).score == score

@@ -109,7 +109,13 @@ def test_tiers_count_in_their_order() -> None:
 
 @pytest.mark.parametrize(
     ("said", "wanted", "value"),
-    [("red shoes", "red running shoes", 0.8), ("a b c", "c b a", 1 / 3), ("", "", 1.0), ("", "a", 0.0), ("A", "a", 1.0)],
+    [
+        ("red shoes", "red running shoes", 0.8),
+        ("a b c", "c b a", 1 / 3),
+        ("", "", 1.0),
+        ("", "a", 0.0),
+        ("A", "a", 1.0),
+    ],
 )
 def test_rouge_l(said: str, wanted: str, value: float) -> None:
     assert rouge_l(said, wanted) == pytest.approx(value)
