@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import reward_servers
 import tiny_models
 
 from agentjudge.case import Response
@@ -62,3 +64,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return tiny_models.build_qwen3(tmp_path_factory.mktemp("model"), phrases, **options)
 
     return build
+
+
+@pytest.fixture
+def serve_rewards() -> Iterator[Callable[..., str]]:
+    """Starts reward servers, with the arguments of `reward_server`; gives their addresses."""
+    with ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(reward_servers.reward_server(*args, **options))

@@ -100,6 +100,12 @@ class Episode:
             await self.say(NOTHING)
         return self._running.result()
 
+    async def drop(self) -> None:
+        """Break it off, for good."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
     async def _next(self) -> Request | None:
         assert self._running is not None
         asked = asyncio.ensure_future(self._model.asked.get())

@@ -30,7 +30,7 @@ class JudgeEnvironment:
 
     _judge: Any
     _case: Case
-    _episode: Episode
+    _episode: Episode | None = None
     _request: Request | None
 
     def reset(self, case: Any, **columns: Any) -> str:
@@ -43,6 +43,8 @@ class JudgeEnvironment:
         Returns:
             What the judge's model would be told, and how its verdict is to be written.
         """
+        if self._episode is not None:  # of a rollout that nobody asked the reward of
+            self._judge.wait(self._episode.drop())
         self._case = read_case(case)
         self._episode = Episode(self._judge, self._case)
         self._request = self._judge.wait(self._episode.begin())
@@ -50,7 +52,7 @@ class JudgeEnvironment:
         return "\n\n".join([*told, self._judge.wait(_conclusion(Episode(self._judge, self._case)))])
 
     def _call(self, name: str, args: Mapping[str, Any]) -> str:
-        if self._request is None or self._request.phase != "act":
+        if self._episode is None or self._request is None or self._request.phase != "act":
             raise ConfigError("no more tools may be called: give the verdict")
         seen = len(self._request.messages) + 1
         call = {"function": {"name": name, "arguments": dict(args)}}
@@ -60,6 +62,7 @@ class JudgeEnvironment:
 
     def _trace(self, completion: Said) -> Trace:
         """The judgement with this end."""
+        assert self._episode is not None, "reset comes first"
         spoke = isinstance(completion, str) or (completion and completion[-1].get("role") == "assistant")
         if self._request is not None:
             said = {"content": text_of(completion)} if spoke else NOTHING
