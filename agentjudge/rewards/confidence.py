@@ -4,7 +4,8 @@
     self-certainty  = mean over tokens of KL(U || p), how far each guess is from one that has no idea
 
 CRew looks at the answer alone; self-certainty at every token that was sampled in the last turn. `borda` chooses among
-samples by it: the one on rank r of N gives its answer (N - r + 1)^p votes, and p = 0 is a majority vote.
+samples by it: the one on rank r of N gives its answer (N - r + 1)^p votes, and p = 0 is a majority vote. With gold,
+`preference_pairs` picks the pairs of right and wrong samples that CRew-DPO trains on.
 
 Self-certainty needs the odds of the whole vocabulary. A server that tells the most likely k tokens gives a lower bound
 that depends on k (see `agentjudge.rewards.logprobs.spread_of`): it orders samples of one model and one k, and is to be
@@ -97,6 +98,23 @@ def borda(certainties: Sequence[float], answers: Sequence[Answer | None], *, pow
         if (answer := answers[i]) is not None:
             votes[answer] = votes.get(answer, 0.0) + (len(answers) - rank) ** power
     return max(votes, key=lambda answer: votes[answer], default=None)
+
+
+def preference_pairs(confidences: Sequence[float], right: Sequence[bool], *, most: int) -> list[tuple[int, int]]:
+    """Pairs of a right and a wrong sample to prefer by, those first that the model's confidence tells best (CRew-DPO).
+
+    Args:
+        confidences: one a sample.
+        right: which samples are.
+        most: pairs to keep.
+
+    Returns:
+        Indexes (right, wrong), by falling difference of their confidences.
+    """
+    good = [i for i, each in enumerate(right) if each]
+    bad = [i for i, each in enumerate(right) if not each]
+    pairs = [(i, j) for i in good for j in bad]
+    return sorted(pairs, key=lambda pair: confidences[pair[1]] - confidences[pair[0]])[:most]
 
 
 @register("reward", "crew", paper="2510.13501")

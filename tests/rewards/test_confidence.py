@@ -10,7 +10,7 @@ from judgements import CLAIM, judgement, verdict_text
 from scorers import Letters, spelled
 
 from agentjudge.errors import ConfigError
-from agentjudge.rewards.confidence import AnswerConfidence, SelfCertainty, borda, crew, self_certainty
+from agentjudge.rewards.confidence import AnswerConfidence, SelfCertainty, borda, crew, preference_pairs, self_certainty
 from agentjudge.rewards.reading import Missing
 from agentjudge.trace import Trace
 
@@ -77,3 +77,9 @@ def test_without_power_it_is_a_majority(samples: list[tuple[float, str | None]])
     counts = {answer: answers.count(answer) for answer in answers if answer is not None}
     assert counts.get(elected, 0) == max(counts.values(), default=0)
     assert (elected is None) == (not counts)
+
+
+def test_pairs_of_right_and_wrong_by_how_far_confidence_tells_them() -> None:
+    pairs = preference_pairs([0.9, 0.2, 0.5, 0.7], [True, False, True, False], most=3)
+    assert pairs == [(0, 1), (2, 1), (0, 3)]
+    assert preference_pairs([0.9, 0.2], [True, True], most=3) == []
