@@ -151,3 +151,22 @@ def test_the_card_names_its_data_and_beats_the_floors_it_names() -> None:
     judges = card["runs"]["judges"]
     assert card["licences"] and judges["embedded"]["AUROC"][1] > judges["fewest steps"]["AUROC"][0]
     assert judges["embedded"]["precision at recall 50%"][1] > judges["fewest steps"]["precision at recall 50%"][0]
+
+
+def test_of_an_answer_in_json_the_data_count(verifier: Verifier) -> None:
+    answer = json.dumps({"task_type": "RETRIEVE", "status": "SUCCESS", "retrieved_data": [{"total": "99.00"}]})
+    run = shop(answer=answer, page=TOTAL)
+    assert read_pages(run, read_signs(run), verifier).ungrounded == ("99.00",)
+    empty = shop(answer=answer.replace('[{"total": "99.00"}]', "null"), page=TOTAL)
+    assert "ungrounded" not in read_pages(empty, read_signs(empty), verifier).moved
+
+
+def test_a_value_that_the_one_picture_that_was_read_does_not_show_moves_nothing_by_itself(verifier: Verifier) -> None:
+    run = shop(answer="It is $99.00.")
+    facts = read_pages(run, read_signs(run), verifier, [("observation_1@0,0,9,9", "Welcome to the shop")])
+    assert facts.ungrounded == ("99.00",) and "ungrounded" not in facts.moved and facts.seen
+
+
+def test_where_no_action_is_recorded_the_steps_are_counted(verifier: Verifier) -> None:
+    run = Trajectory(id="r", goal="Buy tea.", steps=tuple(Step(observation=f"page {n}") for n in range(6)))
+    assert read_signs(run).length == 5 and features(run, verifier)["steps"] == pytest.approx(np.log1p(5))

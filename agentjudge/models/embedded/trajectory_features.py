@@ -81,7 +81,8 @@ def read_goal(text: str) -> Goal:
     quoted = [a or b for a, b in _QUOTED.findall(text)]
     found = [*quoted, *_NUMBER.findall(text), *(name for name in names(text) if not text.startswith(name))]
     values = dict.fromkeys(" ".join(value.split()).casefold() for value in found)
-    return Goal(text, bool(_ASKS.search(text)), tuple(filter(None, values))[:40], frozenset(map(stem, words(text))))
+    kept = tuple(value for value in values if any(map(str.isalnum, value)))[:40]
+    return Goal(text, bool(_ASKS.search(text)), kept, frozenset(map(stem, words(text))))
 
 
 class Featurer:
@@ -141,7 +142,7 @@ def _shape(run: Trajectory, signs: Signs) -> dict[str, float]:
         return sum(kind in names for kind in kinds) / count
 
     return {
-        "steps": math.log1p(len(signs.taken)),
+        "steps": math.log1p(signs.length),
         "again": len(signs.again) / max(1, len(acting)),
         "repeated": len(signs.repeated) / max(1, len(acting)),
         "repeats": math.log1p(len(signs.repeated)),
@@ -196,5 +197,5 @@ def _end(goal: Goal, signs: Signs, run: Trajectory, answer: str, thoughts: Seque
         "next": float(bool(_NEXT.search(final))),
         "ends_click": float(ending in ("click", "press")),
         "ends_idle": float(ending in ("noop", "wait", "scroll", "back", "goto")),
-        "steps_unanswered": 0.0 if answered else math.log1p(len(signs.taken)),
+        "steps_unanswered": 0.0 if answered else math.log1p(signs.length),
     }

@@ -26,7 +26,7 @@ from agentjudge.models.base import Request
 from agentjudge.models.embedded.looking import Call
 from agentjudge.models.embedded.trajectory_features import Featurer, read_goal
 from agentjudge.models.embedded.trajectory_outcome import OutcomeModel, logit, sigmoid
-from agentjudge.models.embedded.trajectory_pages import PageFacts, read_pages
+from agentjudge.models.embedded.trajectory_pages import PageFacts, read_pages, spoken
 from agentjudge.models.embedded.trajectory_reasons import because, steps_said
 from agentjudge.models.embedded.trajectory_signs import Signs, read_signs
 from agentjudge.models.embedded.verifier import Verifier
@@ -122,7 +122,7 @@ class TrajectoryJudge:
             "evidence": _cited(request, signs, pages, shown),
             "reason": reason,
             "label": label,
-            "confidence": None if pages.moved else chances[label],
+            "confidence": None if pages.moved or not signs.taken else chances[label],
             "probabilities": chances,
         }
         return json.dumps(said, ensure_ascii=False)
@@ -167,7 +167,7 @@ def _looks(request: Request, reading: Reading) -> list[Call]:
         made += [Call("view_screenshot", {"step": number}) for number in pictured[-1:]] or _unread(request, run)
     made += [Call("find_element", {"query": signs.actions[i].target, "step": i}) for i in signs.missing[:1]]
     made += [Call("diff_steps", {"a": i, "b": i + 1}) for i in signs.unchanged[:1]]
-    values = read_goal(run.final_answer or run.goal).values if signs.pages else ()
+    values = read_goal(spoken(run.final_answer or "") or run.goal).values if signs.pages else ()
     made += [Call("search_steps", {"query": value}) for value in values[:MOST_SEARCHED] if value.strip()]
     room = max(1, request.remaining.get("tool_calls", 0) - len(made))
     stride = max(A_LIST, -(-steps // room))

@@ -12,6 +12,7 @@ Bounded reading: of all pages together `MOST_PAGES` characters are read, the las
 the verifier sees at most `MOST_ASKED` pairs.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -53,6 +54,8 @@ class PageFacts(NamedTuple):
     """By name: `support`, -1..1; `ungrounded`, `missing`, `failed`, `failed at the end`, -1..0. Zeros are left out."""
     ungrounded: tuple[str, ...] = ()
     """Values of the answer that stand on no page and not in the goal."""
+    seen: bool = False
+    """Some page, or a picture of one, was read."""
 
     @property
     def shift(self) -> float:
@@ -71,7 +74,7 @@ def read_pages(
         verifier: the learned part.
         read_off: (citation id, text) of rows that were read off pictures.
     """
-    answer = " ".join((run.final_answer or "").split())[:MOST_ANSWER]
+    answer = spoken(run.final_answer or "")
     lines = [*(Passage(id, text) for id, text in read_off if text), *_lines(run)]
     best = _bearing(answer or run.goal, lines)
     moved: dict[str, float] = {}
@@ -82,12 +85,33 @@ def read_pages(
         new = [value for value in values if value not in known]
         ungrounded = tuple(value for value in new if not _stands(value, pages))
         moved["support"] = _support(answer, best, verifier)
-        moved["ungrounded"] = -len(ungrounded) / max(1, len(new))
+        if signs.pages:  # of pictures only the last is read, so others may show it
+            moved["ungrounded"] = -len(ungrounded) / max(1, len(new))
     pointed = [i for i in signs.taken if names_element(signs.actions[i])]
     moved["missing"] = -len(signs.missing) / max(1, len(pointed))
     moved["failed"] = -len(signs.failed) / max(1, len(run.steps))
     moved["failed at the end"] = -float(bool(signs.taken) and signs.taken[-1] in signs.failed)
-    return PageFacts(best, {name: value for name, value in moved.items() if value}, ungrounded)
+    return PageFacts(best, {name: value for name, value in moved.items() if value}, ungrounded, bool(lines))
+
+
+def spoken(answer: str) -> str:
+    """An answer as words; of a JSON object its values without their names, or those of its `retrieved_data` alone."""
+    if answer.lstrip()[:1] == "{" and len(answer) <= MOST_ANSWER:
+        try:
+            data = json.loads(answer)
+        except (ValueError, RecursionError):
+            data = None
+        if isinstance(data, dict):
+            answer = " ".join(_leaves(data.get("retrieved_data", data)))
+    return " ".join(answer.split())[:MOST_ANSWER]
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(each)
+    elif value is not None:
+        yield str(value)
 
 
 def _lines(run: Trajectory) -> Iterator[Passage]:

@@ -50,7 +50,7 @@ def because(
     said += [
         f"{_capital(_fact(name, signs, pages))} ({by:+.1f})." for name, by in pages.moved.items() if abs(by) >= LEAST
     ]
-    if not signs.pages and not pages.passages:
+    if not pages.seen:
         said.append("No page was recorded, so what the agent says that it saw could not be checked.")
     elif pages.moved:
         said.append("What pages and errors move was not fitted, so no confidence is given.")
@@ -70,7 +70,7 @@ def steps_said(steps: Sequence[int]) -> str:
 def _group(group: str, run: Trajectory, signs: Signs) -> str:
     goal = read_goal(run.goal)
     if group == "length":
-        return f"the run took {len(signs.taken)} actions"
+        return f"the run took {signs.length} {'actions' if signs.taken else 'steps, of which no action is recorded'}"
     if group == "repeats":
         return f"{steps_said(signs.repeated)} again what was done before" if signs.repeated else "no action is repeated"
     if group == "actions":

@@ -97,6 +97,8 @@ class Signs:
     """The answer, or without one the last thought, says that it is done. A claim, and no evidence."""
     pages: bool
     """Some page is recorded."""
+    length: int
+    """Actions taken; where none is recorded, the steps before the last page."""
 
 
 def read_signs(run: Trajectory) -> Signs:
@@ -127,6 +129,7 @@ def read_signs(run: Trajectory) -> Signs:
         asked_back=bool(_ASKED_BACK.search(answer)),
         claimed=bool(_CLAIMED.search(answer or last_thought[:MOST_THOUGHT])),
         pages=pages,
+        length=len(taken) or max(0, len(steps) - 1),
     )
 
 
