@@ -1,6 +1,6 @@
 """Judges and rewards in SkyRL: a text environment of one turn, and the masking of what it could not score.
 
-    skyrl_gym.register(id="judged", entry_point=JudgeEnv, kwargs={"source": "http://127.0.0.1:8020"})
+    skyrl_gym.register(id="judged", entry_point=make_env("http://127.0.0.1:8010"))
     environment.env_class=judged
 
     class Generator(SkyRLGymGenerator):
@@ -24,7 +24,7 @@ from math import fsum, isnan
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentjudge.rewards.adapters.samples import Said, Sample
-from agentjudge.rewards.adapters.scoring import Source, as_scorer, engine
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine
 
 if TYPE_CHECKING:
     Base = Any
@@ -35,17 +35,17 @@ T = TypeVar("T")
 
 
 class JudgeEnv(Base):  # type: ignore[misc]  # SkyRL has no types
-    """One prompt, one answer, one judgement.
+    """One prompt, one answer, one judgement; `make_env` gives it its scorer.
 
     Args:
         env_config: SkyRL's, which nothing is read from.
         extras: the row of the dataset.
-        source: who says what an answer is worth.
     """
 
-    def __init__(self, env_config: Any = None, extras: Mapping[str, Any] | None = None, *, source: Source) -> None:
+    _scorer: Scorer
+
+    def __init__(self, env_config: Any = None, extras: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self._scorer = as_scorer(source)
         self._columns = dict(extras or {})
         truth = (self._columns.get("reward_spec") or {}).get("ground_truth")
         if isinstance(truth, str):
@@ -71,6 +71,11 @@ class JudgeEnv(Base):  # type: ignore[misc]  # SkyRL has no types
     def get_metrics(self) -> dict[str, Any]:
         """See `BaseTextEnv`."""
         return dict(self._metrics)
+
+
+def make_env(source: Source) -> type[JudgeEnv]:
+    """The environment in which this source says what an answer is worth."""
+    return type("JudgeEnv", (JudgeEnv,), {"_scorer": as_scorer(source)})
 
 
 def mask_unscored(output: dict[str, Any]) -> dict[str, Any]:
