@@ -54,6 +54,7 @@ class Asker:
         """Judgements that wait for their turn."""
         self.usual = 1.0
         """Seconds of a judgement, smoothed."""
+        self._told = "closed"
 
     async def ask(self, case: Case, until: Until) -> Trace:
         """The trace of a judgement; its failure is a failed verdict.
@@ -75,20 +76,22 @@ class Asker:
         raise AssertionError("unreachable")
 
     async def _once(self, case: Case) -> Trace:
-        self._count(queued=1)
-        waiting = True
+        waits = self.queued > 0 or self.running >= self._window.most
+        if waits:
+            self._queue(1)
         try:
             async with self._window:
-                self._count(queued=-1)
-                waiting = False
+                if waits:
+                    self._queue(-1)
+                    waits = False
                 return await self._judged(case)
         finally:
-            if waiting:
-                self._count(queued=-1)
+            if waits:
+                self._queue(-1)
 
     async def _judged(self, case: Case) -> Trace:
         began, clock = self.breaker.enter(), time.perf_counter()
-        self._count(running=1)
+        self._run(1)
         try:
             trace = await self._judge.arun(case)
         except asyncio.CancelledError:
@@ -98,8 +101,8 @@ class Asker:
             self.breaker.left()
             raise
         finally:
-            self._count(running=-1)
-            self._metrics.breaker.set(STATES[self.breaker.state])
+            self._run(-1)
+            self._tell()
         seconds = time.perf_counter() - clock
         self.usual += 0.1 * (seconds - self.usual)
         self._metrics.judgements.observe(seconds)
@@ -110,13 +113,19 @@ class Asker:
             self.breaker.failed(began)
         else:
             self.breaker.succeeded()
-        self._metrics.breaker.set(STATES[self.breaker.state])
+        self._tell()
         return trace
 
-    def _count(self, *, queued: int = 0, running: int = 0) -> None:
-        if queued:
-            self.queued += queued
-            self._metrics.queued.inc(queued)
-        if running:
-            self.running += running
-            self._metrics.running.inc(running)
+    def _queue(self, more: int) -> None:
+        self.queued += more
+        self._metrics.queued.inc(more)
+
+    def _run(self, more: int) -> None:
+        self.running += more
+        self._metrics.running.inc(more)
+
+    def _tell(self) -> None:
+        """Tell the metrics of the breaker's state, if it is another one."""
+        if (state := self.breaker.state) != self._told:
+            self._told = state
+            self._metrics.breaker.set(STATES[state])

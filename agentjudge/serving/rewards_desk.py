@@ -12,6 +12,7 @@ broken off. Failures are handed to all who wait, and kept for nobody.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agentjudge.errors import BudgetError
 from agentjudge.serving.rewards_asking import Asker
@@ -21,6 +22,8 @@ from agentjudge.serving.rewards_jobs import Job
 from agentjudge.serving.rewards_metrics import Metrics
 
 SHUT = "the server is shutting down"
+LAST = 1.0
+"""Seconds for what is broken off to notice."""
 
 
 class Busy(Exception):
@@ -42,6 +45,10 @@ class Answer:
     """Somebody else had asked for them already."""
 
 
+_Waiter = asyncio.Future[Entries | None]
+"""Of one request for one job; None: its time is over."""
+
+
 @dataclass(slots=True, eq=False)
 class _Flight:
     """A job that is being done."""
@@ -49,9 +56,15 @@ class _Flight:
     job: Job
     end: float
     """The latest deadline of those who wait."""
-    landed: "asyncio.Future[Entries]"
-    waiting: int = 0
-    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+    waiters: list[_Waiter] = field(default_factory=list)
+    task: "asyncio.Task[None] | None" = None
+
+    def land(self, entries: Entries) -> None:
+        """Answer all who wait."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(entries)
+        self.waiters.clear()
 
 
 class Desk:
@@ -97,16 +110,24 @@ class Desk:
         if new and len(self._flights) and len(self._flights) + len(new) > self._queue:
             self._metrics.refused.inc()
             raise Busy(self.patience)
-        waits: list[Answer | tuple[_Flight, bool]] = []
+        loop, waits = asyncio.get_running_loop(), list[Answer | _Wait]()
         for job in jobs:
             entries = known[job.key]
             if entries is not None:
                 self._metrics.cache_hits.inc()
                 waits.append(Answer(entries, cached=True))
                 continue
-            flight = self._flights.get(job.key)
             self._metrics.cache_misses.inc()
-            waits.append((flight or self._depart(job, end), flight is not None))
+            flight = self._flights.get(job.key)
+            joined = flight is not None
+            if flight is None:
+                flight = self._depart(job, end)
+            else:
+                self._metrics.coalesced.inc()
+                flight.end = max(flight.end, end)
+            waiter = loop.create_future()
+            flight.waiters.append(waiter)
+            waits.append(_Wait(flight, waiter, joined))
         return await self._landed(waits, end)
 
     @property
@@ -117,46 +138,46 @@ class Desk:
     async def drain(self, seconds: float) -> None:
         """Wait for what is in flight, and answer "no score" to what is left after so many seconds."""
         self.draining = True
-        landing = [flight.landed for flight in self._flights.values()]
-        if landing:
-            await asyncio.wait(landing, timeout=seconds)
+        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        if tasks and seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds)
         for flight in list(self._flights.values()):
-            self._land(flight, Unavailable(SHUT, after=1.0))
+            self._fail(flight, Unavailable(SHUT, after=1.0))
             self._abandon(flight)
+        if tasks := [task for task in tasks if not task.done()]:
+            await asyncio.wait(tasks, timeout=LAST)
 
     def _depart(self, job: Job, end: float) -> _Flight:
-        flight = _Flight(job, end, asyncio.get_running_loop().create_future())
-        self._flights[job.key] = flight
+        flight = self._flights[job.key] = _Flight(job, end)
         flight.task = asyncio.create_task(self._fly(flight))
         return flight
 
-    async def _landed(self, waits: Sequence[Answer | tuple[_Flight, bool]], end: float) -> list[Answer]:
-        flights = [wait for wait in waits if not isinstance(wait, Answer)]
-        for flight, joined in flights:
-            flight.waiting += 1
-            flight.end = max(flight.end, end)
-            if joined:
-                self._metrics.coalesced.inc()
+    async def _landed(self, waits: "Sequence[Answer | _Wait]", end: float) -> list[Answer]:
+        waiting = [wait for wait in waits if isinstance(wait, _Wait)]
+        timer = asyncio.get_running_loop().call_at(end, _expire, waiting) if waiting else None
         try:
-            async with asyncio.timeout_at(end):
-                for flight, _ in flights:
-                    if not flight.landed.done():
-                        await asyncio.shield(flight.landed)
-        except TimeoutError:
-            pass
+            return [wait if isinstance(wait, Answer) else self._taken(wait, await wait.waiter) for wait in waits]
         finally:
-            for flight, _ in flights:
-                flight.waiting -= 1
-                if not flight.waiting:
-                    self._abandon(flight)
-        return [wait if isinstance(wait, Answer) else self._taken(*wait) for wait in waits]
+            if timer is not None:
+                timer.cancel()
+            for wait in waiting:
+                self._leave(wait)
 
-    def _taken(self, flight: _Flight, joined: bool) -> Answer:
-        if flight.landed.done() and not flight.landed.cancelled():
-            return Answer(flight.landed.result(), coalesced=joined)
-        self._metrics.missed.inc(flight.job.cases)
+    def _leave(self, wait: "_Wait") -> None:
+        """Somebody has an answer, or waits no longer; what nobody waits for is broken off."""
+        waiters = wait.flight.waiters
+        if wait.waiter in waiters:
+            waiters.remove(wait.waiter)
+            if not waiters:
+                self._abandon(wait.flight)
+
+    def _taken(self, wait: "_Wait", entries: Entries | None) -> Answer:
+        if entries is not None:
+            return Answer(entries, coalesced=wait.joined)
+        cases = wait.flight.job.cases
+        self._metrics.missed.inc(cases)
         late = no_score(self._judge, BudgetError("no answer by the deadline of the request", retriable=True))
-        return Answer((late,) * flight.job.cases, coalesced=joined)
+        return Answer((late,) * cases, coalesced=wait.joined)
 
     async def _fly(self, flight: _Flight) -> None:
         job = flight.job
@@ -164,10 +185,9 @@ class Desk:
             entries = tuple(await job.work(lambda case: self.asker.ask(case, flight)))
             if all(entry.lasting for entry in entries):
                 await self._cache.put(job.key, entries)
-            if not flight.landed.done():
-                flight.landed.set_result(entries)
+            flight.land(entries)
         except Exception as exc:
-            self._land(flight, exc)
+            self._fail(flight, exc)
         finally:
             self._forget(flight)
 
@@ -181,6 +201,19 @@ class Desk:
         if self._flights.get(flight.job.key) is flight:
             del self._flights[flight.job.key]
 
-    def _land(self, flight: _Flight, error: Exception) -> None:
-        if not flight.landed.done():
-            flight.landed.set_result((no_score(self._judge, error),) * flight.job.cases)
+    def _fail(self, flight: _Flight, error: Exception) -> None:
+        flight.land((no_score(self._judge, error),) * flight.job.cases)
+
+
+class _Wait(NamedTuple):
+    """A request's interest in a job."""
+
+    flight: _Flight
+    waiter: _Waiter
+    joined: bool
+
+
+def _expire(waiting: Sequence[_Wait]) -> None:
+    for wait in waiting:
+        if not wait.waiter.done():
+            wait.waiter.set_result(None)

@@ -53,7 +53,7 @@ class Route:
     """What a path does."""
 
     read: Callable[[Any, Any], Any]
-    """What is asked, of the parsed body and of the query's parameters; called in a thread where the body is large."""
+    """What is asked, of the parsed body and of the request; called in a thread where the body is large."""
     reply: Callable[[Any, float], Awaitable[Reply]]
     """The answer by a time of the event loop's clock."""
 
@@ -103,11 +103,10 @@ class Door:
             seconds = self._seconds(request.headers.get(DEADLINE))
             async with asyncio.timeout_at(began + seconds):
                 body = await request.body()
-            query = request.query_params
             if len(body) > LARGE:
-                asked = await asyncio.to_thread(_read, route, body, query)
+                asked = await asyncio.to_thread(_read, route, body, request)
             else:
-                asked = _read(route, body, query)
+                asked = _read(route, body, request)
             seconds = min(seconds, asked.deadline or seconds)
             return await route.reply(asked, began + seconds - min(MOST_MARGIN, MARGIN * seconds))
         except Unavailable as exc:
@@ -153,8 +152,8 @@ class Door:
         return {**line, "no_score": missing, "cached": cached, "coalesced": coalesced} if answers else {}
 
 
-def _read(route: Route, body: bytes, query: Any) -> Any:
-    return route.read(orjson.loads(body), query)
+def _read(route: Route, body: bytes, request: Any) -> Any:
+    return route.read(orjson.loads(body), request)
 
 
 def retry_after(seconds: float) -> dict[str, str]:

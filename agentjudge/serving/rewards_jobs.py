@@ -30,6 +30,7 @@ import orjson
 from agentjudge import __version__
 from agentjudge.case import ActionChoice, Case, Comparison, Response
 from agentjudge.errors import ConfigError, DataError
+from agentjudge.opening import has_files
 from agentjudge.registry import lookup
 from agentjudge.rewards.base import AnyReward, RewardResult, of_parts, paid, unknown
 from agentjudge.rewards.verdict_value import VerdictValue, group_values
@@ -269,8 +270,11 @@ def _alike(cases: Sequence[Case], *, but: set[str]) -> None:
 
 async def _value(pays: VerdictValue, case: Case, ask: Ask) -> list[Entry]:
     """One verdict, and what it is worth."""
-    async with on_disk(case) as ready:
-        verdict = (await ask(ready)).verdict
+    if has_files(case):
+        async with on_disk(case) as ready:
+            verdict = (await ask(ready)).verdict
+    else:
+        verdict = (await ask(case)).verdict
     return [entry_of(verdict, pays.of(verdict))]
 
 

@@ -50,8 +50,8 @@ class Routes:
     def all(self) -> dict[str, Route]:
         """The routes by their paths."""
         return {
-            "/v1/rewards": Route(lambda data, query: bodies.read_rewards(data, self._jobs), self._rewards),
-            "/v1/rank": Route(lambda data, query: bodies.read_rank(data, self._jobs), self._rank),
+            "/v1/rewards": Route(lambda data, request: bodies.read_rewards(data, self._jobs), self._rewards),
+            "/v1/rank": Route(lambda data, request: bodies.read_rank(data, self._jobs), self._rank),
             "/get_reward": Route(self._read_openrlhf, self._openrlhf),
             "/slime": Route(self._read_slime, self._slime),
         }
@@ -73,17 +73,17 @@ class Routes:
 
     # trainers
 
-    def _read_openrlhf(self, data: Any, query: Any) -> Samples:
+    def _read_openrlhf(self, data: Any, request: Any) -> Samples:
         asking = engines.read_openrlhf(data, self._jobs.judge.spec.cases)
         jobs = [self._jobs.one(each.case) for each in asking if each.case is not None]
         return Samples(jobs, asking)
 
-    def _read_slime(self, data: Any, query: Any) -> Samples:
+    def _read_slime(self, data: Any, request: Any) -> Samples:
         asking = engines.read_slime(data, self._jobs.judge.spec.cases)
         answers = [each.case for each in asking if each.case is not None]
         grouped = isinstance(data, list)
         jobs = self._jobs.group(answers) if grouped and answers else [self._jobs.one(case) for case in answers]
-        return Samples(jobs, asking, grouped, query.get("key"))
+        return Samples(jobs, asking, grouped, request.query_params.get("key"))
 
     async def _openrlhf(self, samples: Samples, end: float) -> Reply:
         found = await self._given(samples, end)
