@@ -8,10 +8,14 @@ import asyncio
 import json
 import re
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agentjudge.case import Claim, Comparison, Response
+import httpx
+
+from agentjudge.case import Comparison, Response
 from agentjudge.errors import ModelError
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request
@@ -112,6 +116,19 @@ def served(
     return create_app(jobs, limits=limits, cache=cache, keys=keys, neutral=Neutral(neutral, after=after), log=log)
 
 
+@asynccontextmanager
+async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        yield client
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
 def answer(text: str, prompt: str = "Which?", **more: Any) -> dict[str, Any]:
     """A case as it comes over HTTP."""
     return {"kind": "response", "prompt": prompt, "response": text, **more}
@@ -120,6 +137,3 @@ def answer(text: str, prompt: str = "Which?", **more: Any) -> dict[str, Any]:
 def claim_script(label: str = "SUPPORT") -> list[Any]:
     """Turns of the judge of claims that says this label."""
     return [json.dumps({"reason": "Seen.", "evidence": [], "label": label, "confidence": 0.9})]
-
-
-CLAIM = Claim(id="c", claim="The bridge opened in 1932.")

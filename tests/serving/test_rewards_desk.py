@@ -1,26 +1,18 @@
 """What happens between a request and its judgement: deadlines, the queue, the breaker, sharing, draining."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from reward_judges import ByNumber, answer, served
+from reward_judges import ByNumber, answer, client_of, served, until
 
 from agentjudge.judge import Judge
 from agentjudge.models.scripted import ScriptedModel
 from agentjudge.serving.rewards import Limits
 
 QUICK = Limits(deadline=5.0, tries=1, outages=3, open_seconds=0.3)
-
-
-@asynccontextmanager
-async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-        yield client
 
 
 async def ask(client: httpx.AsyncClient, *texts: str, **how: Any) -> httpx.Response:
@@ -41,12 +33,6 @@ async def number(client: httpx.AsyncClient, name: str) -> float:
     """A number of the metrics."""
     text = (await client.get("/metrics")).text
     return float(next(line for line in text.splitlines() if line.startswith(f"agentjudge_{name} ")).split()[-1])
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 # deadlines
