@@ -1,14 +1,14 @@
 """Judges and rewards in verifiers, version 1: rewards of a task.
 
     class Question(vf.Task[Row]):
-        judge = make_reward(judge)                      # weight=0.5, name="style" and more of them, if need be
+        judged = make_reward(judge)                     # weight=0.5, name="style" and more of them, if need be
 
-    # or a function that a config names: --taskset.task.rewards.judge.fn reward.py:judged
+    # or a function that a config names: --taskset.task.rewards.judged.fn reward.py:judged
     async def judged(task, trace):
         return await score_of(scorer, task, trace)
 
 A sample without a score raises `Unscored`: verifiers records a `TaskError` on the trace, and the rollout has an error
-in place of a reward, which its trainers leave out. What counts is the last reply; the columns are the fields of the
+in place of a reward (`trace.has_error`; `trace.reward` alone would read 0), which its trainers leave out. What counts is the last reply; the columns are the fields of the
 task's data, so that a field `reference` is the reference, and `case` the case of a policy that judges.
 """
 
@@ -20,7 +20,7 @@ from agentjudge.rewards.adapters.scoring import Scorer, Source, Unscored, as_sco
 
 
 def make_reward(
-    source: Source, *, name: str = "judge", weight: float = 1.0, priority: int = 0
+    source: Source, *, name: str = "judged", weight: float = 1.0, priority: int = 0
 ) -> Callable[..., Awaitable[float]]:
     """A reward, as an attribute of a `Task`.
 
