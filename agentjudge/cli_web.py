@@ -119,9 +119,8 @@ def _table(title: str, verdicts: list[Any]) -> None:
     for verdict in verdicts:
         aspects = {criterion.name: criterion.label for criterion in verdict.criteria}
         sure = verdict.confidence and f"{verdict.confidence.value:.0%}"
-        outcome = verdict.label or (verdict.score is not None and f"{verdict.score:.2f}") or verdict.status
         told = [aspects.get(name) or "" for name in ("side effect", "looping", "optimality")]
         why = verdict.failure.message if verdict.failure else verdict.rationale
-        rows.append([verdict.case_id, outcome, sure or "", *told, why[:200]])
+        rows.append([verdict.case_id, console.outcome_of(verdict), sure or "", *told, why[:200]])
     columns = ("run", "outcome", "sure", "side effect", "looping", "optimality", "why")
     console.out().print(console.table(title, columns, rows))

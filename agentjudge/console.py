@@ -108,9 +108,20 @@ def stream(judge: "Judge", case: Case, *, title: str) -> Verdict:
     return verdict
 
 
+def outcome_of(verdict: Verdict) -> str:
+    """What a verdict says, in a word or two: its outcome, or its status where it has none."""
+    from agentjudge.runs.viewdata import outcome
+
+    if verdict.score is not None:
+        return f"{verdict.score:.2f}"
+    said = outcome(verdict) or verdict.status
+    means = [sum(verdict.step_scores) / len(verdict.step_scores)] if verdict.step_scores else []
+    return "".join([said, *(f", mean {mean:.2f}" for mean in means)])
+
+
 def show_verdict(console: Console, verdict: Verdict, *, title: str = "") -> None:
     """The outcome, its criteria, its evidence with literal quotes, its reason and its cost."""
-    name = verdict.label or (verdict.status if verdict.score is None else f"{verdict.score:.2f}")
+    name = outcome_of(verdict)
     sure = f" [dim]({verdict.confidence.value:.0%}, {verdict.confidence.method})[/]" if verdict.confidence else ""
     console.print(f"[bold {STYLES.get(name, 'white')}]{name}[/]{sure}  {escape(title)}")
     if verdict.failure is not None:

@@ -177,7 +177,7 @@ def _dialect(protocol: str) -> ChecklistDialect:
     return ShepherdTags() if protocol == "tags" else Subgoals()
 
 
-@register("judge", "checklist")
+@register("judge", "checklist", paper="2505.15277")
 def checklist() -> FanJudge:
     """Scores a step of a web agent, or each step of a run, by how far the subgoals of its task have come."""
     return FanJudge(

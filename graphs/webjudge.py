@@ -325,7 +325,7 @@ def _run(case: Case) -> Trajectory:
     return case
 
 
-@register("judge", "webjudge")
+@register("judge", "webjudge", paper="2504.01382")
 def webjudge(*, threshold: int = THRESHOLD, most: int = MOST) -> FanJudge:
     """Says whether a web agent's run succeeded, by WebJudge's protocol: key points, scored screenshots, a status.
 

@@ -27,10 +27,10 @@ def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_one_row_for_each_paper() -> None:
     rows = paper_rows()
-    assert len(rows) == 59 and Counter(row["kind"] for row in rows) == {
-        "judge": 17, "reward": 26, "training": 7, "audit": 8, "benchmark": 1
+    assert len(rows) == 61 and Counter(row["kind"] for row in rows) == {
+        "judge": 19, "reward": 26, "training": 7, "audit": 8, "benchmark": 1
     }  # fmt: skip
-    assert len({row["title"] for row in rows}) == len({row["arxiv"] for row in rows if row["arxiv"]}) == 59
+    assert len({row["title"] for row in rows}) == len({row["arxiv"] for row in rows if row["arxiv"]}) == 61
     for row in rows:
         assert list(row) == ["title", "arxiv", "kind", "home", "working"]
         assert isinstance(row["title"], str) and isinstance(row["working"], bool)
