@@ -9,13 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-SERVER = Path(__file__).resolve().parents[2] / ".venv-agent_lightning" / "bin" / "agl-server"
-if not SERVER.exists():
-    pytest.skip("needs .venv-agent_lightning: make test-engines", allow_module_level=True)
-
 import httpx
+import pytest
 
 from agentjudge.case import Claim, Gold
 from agentjudge.demo import CORPUS
@@ -27,7 +22,11 @@ from agentjudge.rewards.adapters.scoring import Unscored
 from agentjudge.rewards.base import of_parts, paid
 from agentjudge.rewards.veri_r1 import veri_r1
 
-pytestmark = pytest.mark.engines
+SERVER = Path(__file__).resolve().parents[2] / ".venv-agent_lightning" / "bin" / "agl-server"
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.skipif(not SERVER.exists(), reason="needs .venv-agent_lightning: make test-engines"),
+]
 
 KEY = "secret"
 CASE = Claim(

@@ -8,8 +8,9 @@
         return await score_of(scorer, task, trace)
 
 A sample without a score raises `Unscored`: verifiers records a `TaskError` on the trace, and the rollout has an error
-in place of a reward (`trace.has_error`; `trace.reward` alone would read 0), which its trainers leave out. What counts is the last reply; the columns are the fields of the
-task's data, so that a field `reference` is the reference, and `case` the case of a policy that judges.
+in place of a reward (`trace.has_error`; `trace.reward` alone would read 0), which its trainers leave out. What counts
+is the last reply; the columns are the fields of the task's data, so that a field `reference` is the reference, and
+`case` the case of a policy that judges.
 """
 
 from collections.abc import Awaitable, Callable
