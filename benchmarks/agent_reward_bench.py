@@ -12,7 +12,8 @@ together. How far two people agree on the runs that both labelled stands beside 
 
 Judges of others are counted again from what is recorded of them: WebJudge's three models and the environments' rewards
 run by run (`recorded_web`), the 13 judges of the official table by their published rows (`recorded_table`). They saw
-other runs than a set may have: each row says which.
+other runs than a set may have: each row says which. The embedded judge was fitted on `actions`; what it reaches on
+runs that it has not seen is told by `embedded_trajectory`, by cross-validation.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,6 +69,7 @@ FACTS = Facts(
 )
 CLEANED = "trajectories/cleaned"
 RECORDS = "cases.jsonl"
+FITTED = "the embedded judge was fitted on these very runs, so its numbers here are not of unseen ones"
 _GOLD = dict(zip((SUCCESS, FAILURE), TRAJECTORY_LABELS[:2], strict=True))
 _LISTED = ("human_success", "human_side_effect", "human_optimality", "human_looping")
 """What people say, in the records: a list each, in the order of `Annotation`."""
@@ -123,7 +125,7 @@ def load_actions(data: Path | None) -> CaseSet:
     found = _case_set(((run, _listed(run)) for run in read_trajectories(path)), places(root))
     shown = sum(bool(item.case.images) for item in found.items)
     more = f"no pages, and screenshots of {shown} of the {len(found.items)} runs; both official splits"
-    return found._replace(note=f"{more}; {found.note}")
+    return found._replace(note=f"{more}; {found.note}; {FITTED}")
 
 
 def _case_set(runs: Iterable[tuple[Trajectory, Sequence[Annotation]]], place: Callable[[Key], Place]) -> CaseSet:
