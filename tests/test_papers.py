@@ -15,7 +15,7 @@ HEART = {"arm-thinker": "2512.05111", "web-arbiter": "2601.21872", "veri-r1": "2
 HOMES = {
     "judge": ("graphs", "agentjudge/synthesis"),
     "reward": ("agentjudge/rewards",),
-    "training": ("agentjudge/training",),
+    "training": ("agentjudge/training", "agentjudge/training/gym"),
     "audit": ("agentjudge/audit",),
     "benchmark": ("benchmarks",),
 }
