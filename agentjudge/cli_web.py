@@ -12,6 +12,9 @@ import click
 from agentjudge.cli_options import FAILED, json_option, model_options, print_json, progress, statuses
 from agentjudge.errors import ConfigError
 
+WHY = 80
+"""Characters of a reason in the table."""
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
@@ -121,6 +124,12 @@ def _table(title: str, verdicts: list[Any]) -> None:
         sure = verdict.confidence and f"{verdict.confidence.value:.0%}"
         told = [aspects.get(name) or "" for name in ("side effect", "looping", "optimality")]
         why = verdict.failure.message if verdict.failure else verdict.rationale
-        rows.append([verdict.case_id, console.outcome_of(verdict), sure or "", *told, why[:200]])
+        rows.append([verdict.case_id, console.outcome_of(verdict), sure or "", *told, _first(why)])
     columns = ("run", "outcome", "sure", "side effect", "looping", "optimality", "why")
     console.out().print(console.table(title, columns, rows))
+
+
+def _first(text: str) -> str:
+    """The first sentence of a text, if it is short."""
+    sentence = " ".join(text.partition(". ")[0].split())
+    return sentence if len(sentence) <= WHY else f"{sentence[:WHY]} [...]"
