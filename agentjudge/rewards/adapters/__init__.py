@@ -17,4 +17,7 @@ engine has the same word for that, and none of the words is 0:
 | slime | `remove_sample`, and `post_process_rewards` leaves it out of its group |
 | verifiers | the reward raises, and the rollout has an error in place of one |
 | Agent Lightning | the rollout is failed, its turns under an attempt that is not looked at |
+
+A `withheld` score counts in its group's mean, and nothing is learned from it. OpenRLHF and slime can do just that; in
+the others such a sample is one without a score.
 """

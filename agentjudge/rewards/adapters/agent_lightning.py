@@ -22,7 +22,7 @@ from typing import Any
 
 from agentjudge.errors import ConfigError, ModelError
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Source, Unscored, as_scorer
+from agentjudge.rewards.adapters.scoring import Source, Unscored, as_scorer, learned
 from agentjudge.rewards.base import RewardResult
 
 TRIES = 6
@@ -60,11 +60,13 @@ async def post(result: RewardResult, *, url: str = "", key: str = "") -> None:
     url, key = url or os.environ.get("AGL_EVENT_URL", ""), key or os.environ.get("AGL_KEY", "")
     if "/attempt/" not in url:
         raise ConfigError("no address for events: run as an agent of Agent Lightning (AGL_EVENT_URL), or give `url`")
-    if result.score is None:
-        status = {"state": "failed", "last_attempt_id": _ATTEMPT, "error_message": result.error}
+    score = learned(result)
+    if score is None:
+        why = result.error or "withheld"
+        status = {"state": "failed", "last_attempt_id": _ATTEMPT, "error_message": why}
         await _send("PATCH", url.partition("/attempt/")[0], {"status": status}, key)
-        raise Unscored(result.error)
-    data = {"value": result.score, "source": "agentjudge", **result.components}
+        raise Unscored(why)
+    data = {"value": score, "source": "agentjudge", **result.components}
     await _send("POST", url, {"event_type": "reward", "data": data}, key)
 
 

@@ -1,6 +1,6 @@
 """Judges and rewards in OpenRLHF: by URL, or as the agent executor of a file that you name.
 
-    openrlhf ... --reward.remote_url http://127.0.0.1:8020/get_reward       # the reward server; reward_url(base)
+    openrlhf ... --reward.remote_url http://127.0.0.1:8010/get_reward       # the reward server; reward_url(base)
 
     # agent.py, for --train.agent_func_path agent.py
     AgentExecutor = make_agent_executor(partial(Judge.load, "compare", model="vllm:NAME"), neutral=0.5)
@@ -64,7 +64,7 @@ def make_agent_executor(source: Source, *, neutral: float) -> type[Any]:
             value = neutral if result.score is None else result.score
             logs = {"judge_missing": float(gone)}
             rollout |= {"reward": value, "scores": value, "extra_logs": logs}
-            return rollout | {"action_ranges": []} if gone else rollout
+            return rollout | {"action_ranges": []} if gone or result.withheld else rollout
 
     return AgentExecutor
 

@@ -2,7 +2,7 @@
 
     JudgeScorer(judge)                      # what the judge says of the completion, 0 to 1
     RewardScorer(veri_r1(), judge)          # the policy is the judge: its completion is a judgement, paid by gold
-    RemoteScorer("http://127.0.0.1:8020")   # a reward server (`agentjudge.rewards.adapters.remote`)
+    RemoteScorer("http://127.0.0.1:8010")   # a reward server (`agentjudge.rewards.adapters.remote`)
 
 A scorer takes a batch and gives a `RewardResult` a sample. Completions that are judgements of one case are a group, for
 rewards that look at groups; an engine that asks for one sample at a time has groups of one. A judge is given as such,
@@ -175,6 +175,11 @@ def as_scorer(source: Source) -> Scorer:
     if isinstance(source, Playable) or callable(source):
         return JudgeScorer(source)
     raise ConfigError(f"neither a judge, a function that makes one, a URL nor a scorer: {source!r}")
+
+
+def learned(result: RewardResult) -> float | None:
+    """The score that is learned from; None where there is none, or where it is withheld."""
+    return None if result.withheld else result.score
 
 
 def metrics(results: Sequence[RewardResult]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from math import fsum, isnan
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentjudge.rewards.adapters.samples import Said, Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine, learned
 
 if TYPE_CHECKING:
     Base = Any
@@ -62,9 +62,10 @@ class JudgeEnv(Base):  # type: ignore[misc]  # SkyRL has no types
         """The judgement of an answer."""
         self.turns += 1
         result = _now(self._scorer.score_samples([Sample(self._prompt, action, self._columns)]))[0]
-        gone = result.score is None
+        score = learned(result)
+        gone = score is None
         self._metrics = {"judge_missing": float(gone)}
-        reward = float("nan") if result.score is None else result.score
+        reward = float("nan") if score is None else score
         metadata = {"judge_missing": gone, "judge_error": result.error, "components": result.components}
         return {"observations": [], "reward": reward, "done": True, "metadata": metadata}
 

@@ -1,7 +1,7 @@
 """Judges and rewards in slime: a reward function, for one sample or for a group, and the normalisation of groups.
 
     # reward.py
-    custom_rm = make_custom_rm("http://127.0.0.1:8020")
+    custom_rm = make_custom_rm("http://127.0.0.1:8010")
     post_process_rewards = agentjudge.rewards.adapters.slime.post_process_rewards
 
     --custom-rm-path reward.custom_rm [--group-rm]
@@ -22,7 +22,7 @@ from typing import Any
 
 from agentjudge.rewards.adapters.openrlhf import columns
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, learned
 
 MISSING = "judge_missing"
 
@@ -40,13 +40,14 @@ async def custom_rm(scorer: Scorer, args: Any, sample: Any, **options: Any) -> A
     """
     samples = sample if isinstance(sample, list) else [sample]
     asked = [Sample(each.prompt, each.response, columns(each.label) | dict(each.metadata or {})) for each in samples]
-    scores = [result.score for result in await scorer.score_samples(asked)]
+    results = await scorer.score_samples(asked)
+    scores = [result.score for result in results]
     known = [score for score in scores if score is not None]
     neutral = fsum(known) / len(known) if known else 0.0
-    for each, score in zip(samples, scores, strict=True):
-        if score is None:
+    for each, result in zip(samples, results, strict=True):
+        if learned(result) is None:
             each.remove_sample = True
-        each.metadata = dict(each.metadata or {}) | {MISSING: score is None}
+        each.metadata = dict(each.metadata or {}) | {MISSING: result.score is None}
     rewards = [neutral if score is None else score for score in scores]
     return rewards if isinstance(sample, list) else rewards[0]
 

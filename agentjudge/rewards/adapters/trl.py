@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from agentjudge.rewards.adapters.samples import Said, Sample
-from agentjudge.rewards.adapters.scoring import RewardScorer, Scorer, Source, as_scorer, metrics
+from agentjudge.rewards.adapters.scoring import RewardScorer, Scorer, Source, as_scorer, learned, metrics
 
 RewardFunc = Callable[..., Awaitable[list[float | None]]]
 _OURS = frozenset({"prompts", "completions", "completion_ids"})
@@ -55,4 +55,4 @@ async def judge_reward(
             log(name, value)
     if (keep := columns.get("log_extra")) is not None:
         keep("judge_error", [result.error for result in results])
-    return [result.score for result in results]
+    return [learned(result) for result in results]

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, Unscored, as_scorer, engine
+from agentjudge.rewards.adapters.scoring import Scorer, Source, Unscored, as_scorer, engine, learned
 
 
 def make_reward(
@@ -57,6 +57,7 @@ async def score_of(scorer: Scorer, task: Any, trace: Any) -> float:
     """
     sample = Sample(task.prompt_text, trace.last_reply, task.model_dump(mode="json"))
     result = (await scorer.score_samples([sample]))[0]
-    if result.score is None:
-        raise Unscored(result.error)
-    return result.score
+    score = learned(result)
+    if score is None:
+        raise Unscored(result.error or "withheld")
+    return score

@@ -2,7 +2,7 @@
 
     reward.custom_reward_function.path=pkg://agentjudge.rewards.adapters.verl
     reward.custom_reward_function.name=compute_score
-    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8020
+    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8010
 
     compute_score = make_compute_score(judge)       # or in a file of your own, which the path names
 
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentjudge.errors import require
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine, learned
 
 if TYPE_CHECKING:
     import torch
@@ -78,8 +78,8 @@ async def judge_score(
         columns.setdefault("reference", ground_truth)
     sample = Sample(columns.pop("prompt", ""), solution_str, columns)
     result = (await scorer.score_samples([sample]))[0]
-    gone = result.score is None
-    return {"score": missing if result.score is None else result.score, "judge_missing": float(gone)}
+    score = learned(result)
+    return {"score": missing if score is None else score, "judge_missing": float(score is None)}
 
 
 def grpo(

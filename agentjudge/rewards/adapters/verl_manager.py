@@ -5,7 +5,7 @@
     reward.reward_manager.module.path=pkg://agentjudge.rewards.adapters.verl_manager
     reward.custom_reward_function.path=pkg://agentjudge.rewards.adapters.verl
     reward.custom_reward_function.name=compute_score
-    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8020
+    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8010
     algorithm.adv_estimator=agentjudge_grpo
 
 Importing this module needs verl. The trainer's own process imports it too, to find the class, so that the estimator is

@@ -20,6 +20,7 @@ from agentjudge.models.scripted import ScriptedModel
 from agentjudge.rewards.adapters.remote import RemoteScorer
 from agentjudge.rewards.adapters.samples import Sample
 from agentjudge.rewards.adapters.scoring import JudgeScorer, RewardScorer, as_scorer, engine, metrics
+from agentjudge.rewards.adapters.trl import make_reward_func
 from agentjudge.rewards.base import Alone, RewardResult, of_parts, unknown
 from agentjudge.rewards.composite import Composite, Part
 from agentjudge.rewards.reading import Reads
@@ -206,6 +207,19 @@ async def test_large_batches_go_in_parts(judge: Judge, serve_rewards: Callable[.
     many = [Sample("?", "x" * (1 + n % 90)) for n in range(600)]
     results = await RemoteScorer(serve_rewards(judge)).score_samples(many)
     assert shown(results) == [(1 + n % 90) / 100 for n in range(600)]
+
+
+class Withheld:
+    """A scorer whose second sample is not learned from."""
+
+    async def score_samples(self, samples: Sequence[Sample], *, step: int = 0) -> list[RewardResult]:
+        found = [of_parts({"a": 0.25 + n}) for n, _ in enumerate(samples)]
+        return [result.model_copy(update={"withheld": n == 1}) for n, result in enumerate(found)]
+
+
+async def test_what_is_withheld_is_not_learned_from() -> None:
+    func = make_reward_func(Withheld())
+    assert await func(prompts=["?"] * 3, completions=["a", "b", "c"], completion_ids=[[1]] * 3) == [0.25, None, 2.25]
 
 
 def test_metrics_of_a_batch() -> None:
