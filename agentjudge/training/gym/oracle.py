@@ -41,7 +41,7 @@ class Slop:
     """How careless to be, as probabilities."""
 
     superfluous: float = 0.0
-    """Of a search that brings nothing new to the claim, before each one that does."""
+    """Of a search that brings nothing new to the claim, after each search."""
     disorder: float = 0.0
     """Of beginning with what the claim ends with."""
 
@@ -92,14 +92,14 @@ class Oracle:
         """What to search for next; None where all is found, or cannot be."""
         owed = seen.owed
         left = min(request.remaining.get("tool_calls", 0), request.remaining.get("turns", 0))
-        if not owed or left < 1:
-            return None
         rng = random.Random(f"{self._seed}/{request.case.id}/{len(request.events)}")
         if left > len(owed):
-            if not seen.asked and rng.random() < self._slop.disorder:
+            if owed and not seen.asked and rng.random() < self._slop.disorder:
                 return truth.claimed
             if seen.asked and rng.random() < self._slop.superfluous:
                 return rng.choice(seen.beside if seen.beside and rng.random() < ASIDE else seen.asked)
+        if not owed or left < 1:
+            return None
         owner, verb = owed[0]
         return owner if owner not in seen.asked else f"{owner} {verb}"
 
