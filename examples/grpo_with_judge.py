@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from agentjudge import Judge
-from agentjudge.case import Claim
 from agentjudge.demo import CORPUS
 from agentjudge.errors import ModelError
 from agentjudge.models.base import Request, load_model
@@ -207,13 +206,13 @@ def main() -> None:
 
     began = time.monotonic()
     if options.url:
-        scorer = Counted(RemoteScorer(options.url, takes=(Claim,)))
+        scorer = Counted(RemoteScorer(options.url))
         records = train(scorer, steps=options.steps, out=options.out, seed=options.seed)
     else:
         model = Unreliable(load_model("embedded"), options.outages, options.seed)
         judge = Judge.load("veri-r1", model=model, corpus=CORPUS, seed=options.seed)
         with judge, reward_server(judge) as url:
-            scorer = Counted(RemoteScorer(url, takes=(Claim,)))
+            scorer = Counted(RemoteScorer(url))
             records = train(scorer, steps=options.steps, out=options.out, seed=options.seed)
 
     known = [record["reward"] for record in records if record["reward"] == record["reward"]]

@@ -1,7 +1,7 @@
 """A reward server as a scorer: the one way that works from every process of every engine.
 
     scorer = RemoteScorer("http://127.0.0.1:8010")      # agentjudge serve --rewards --judge compare --model vllm:NAME
-    scorer = RemoteScorer(url, reward="verdict_value", takes=(Claim,), key="secret", seconds=60)
+    scorer = RemoteScorer(url, reward="verdict_value", key="secret", seconds=60)
 
 Cases go to `/v1/rewards`, many in a request. Every sample has its result within `seconds`: what has no answer by then,
 or a server that is away, busy or drains after so many tries, is a result without a score. A server that refuses what it
@@ -11,10 +11,12 @@ is asked raises: that is no outage, and would mask every sample of the run.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentjudge.case import Case, Response
 from agentjudge.errors import ConfigError, DataError
+from agentjudge.registry import load_kind
 from agentjudge.rewards.adapters.samples import Sample, answer_case
 from agentjudge.rewards.base import RewardResult, of_parts, unknown
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 256
 """Cases of one request."""
+HELLO = 10.0
+"""Seconds for the question which judge it is."""
 _FIELDS = ("score", "components", "turn_rewards", "metrics", "withheld", "error")
 
 
@@ -32,7 +36,7 @@ class RemoteScorer:
     Args:
         url: its address, without a path.
         reward: the name of a reward that needs no arguments; the server's own when empty.
-        takes: kinds of case that its judge takes.
+        takes: kinds of case that its judge takes; those of the registered judge that the server names when None.
         case: makes the case of a sample; `answer_case` when None.
         empty: what a blank completion earns, without anybody being asked.
         key: of the server, if it asks for one.
@@ -45,7 +49,7 @@ class RemoteScorer:
         url: str,
         *,
         reward: str = "",
-        takes: Sequence[type[Case]] = (Response,),
+        takes: Sequence[type[Case]] | None = None,
         case: Callable[[Sample], Case] | None = None,
         empty: float = 0.0,
         key: str = "",
@@ -54,7 +58,7 @@ class RemoteScorer:
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"not the address of a reward server: {url!r}; it begins with http:// or https://")
-        self._url, self._reward, self._takes, self._case = url.rstrip("/"), reward, tuple(takes), case
+        self._url, self._reward, self._takes, self._case = url.rstrip("/"), reward, takes, case
         self._empty, self._key, self._seconds, self._tries = empty, key, seconds, tries
 
     async def score_samples(self, samples: Sequence[Sample], *, step: int = 0) -> list[RewardResult]:
@@ -68,10 +72,11 @@ class RemoteScorer:
 
         found = [of_parts({"verdict": self._empty})] * len(samples)
         asked = [place for place, sample in enumerate(samples) if sample.answer.strip()]
-        cases = [self._made(samples[place]).model_dump(mode="json") for place in asked]
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         until = time.monotonic() + self._seconds
         async with httpx.AsyncClient(headers=headers, timeout=None) as client:
+            made = self._case or partial(answer_case, takes=await self._kinds(client))
+            cases = [made(samples[place]).model_dump(mode="json") for place in asked]
             starts = range(0, len(cases), MOST)
             bodies = [{"cases": cases[start : start + MOST], **self._options(step)} for start in starts]
             parts = await asyncio.gather(*(self._post(client, body, until) for body in bodies))
@@ -79,8 +84,18 @@ class RemoteScorer:
             found[place] = result
         return found
 
-    def _made(self, sample: Sample) -> Case:
-        return answer_case(sample, takes=self._takes) if self._case is None else self._case(sample)
+    async def _kinds(self, client: "httpx.AsyncClient") -> Sequence[type[Case]]:
+        import httpx
+
+        if self._takes is None:
+            try:
+                reply = await client.get(f"{self._url}/health", timeout=HELLO)
+                name = str(reply.json()["judge"]).partition("@")[0]
+            except (httpx.HTTPError, ValueError, LookupError, TypeError):
+                return (Response,)  # nobody is there to ask
+            known = load_kind("judge").get(name)
+            self._takes = (Response,) if known is None else known.target().cases
+        return self._takes
 
     def _options(self, step: int) -> dict[str, Any]:
         return {"reward": self._reward, "step": step} if self._reward else {}

@@ -185,10 +185,19 @@ async def test_a_server_that_is_away_masks_and_one_that_refuses_raises(
     url = serve_rewards(judge)
     with pytest.raises(DataError, match="422|400"):
         await RemoteScorer(url, reward="nonsense").score_samples(SAMPLES[:1])
-    with pytest.raises(ConfigError, match="404"):
+    with pytest.raises(ConfigError, match="404|401"):
         await RemoteScorer(url + "/elsewhere").score_samples(SAMPLES[:1])
     with pytest.raises(DataError, match="takes a|takes"):
         await RemoteScorer(url, takes=(Claim,)).score_samples(SAMPLES[:1])
+
+
+async def test_cases_are_of_the_kind_that_the_servers_judge_takes(serve_rewards: Callable[..., str]) -> None:
+    with Judge.load("veri-r1", corpus=CORPUS, seed=0) as claims:
+        scorer = RemoteScorer(serve_rewards(claims))
+        said = "Linus Torvalds was born in Helsinki."
+        (result,) = await scorer.score_samples([Sample("Where was Linus Torvalds born?", said)])
+        (again,) = await pickle.loads(pickle.dumps(scorer)).score_samples([Sample("", said)])
+    assert result.score is not None and result.score > 0.5 and again.score is not None
 
 
 async def test_a_slow_server_masks_in_time(serve_rewards: Callable[..., str]) -> None:
