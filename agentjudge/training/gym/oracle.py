@@ -33,7 +33,8 @@ from agentjudge.training.gym.claims import World
 Protocol = Literal["tools", "tags"]
 ASIDE = 0.75
 """Of the superfluous searches, those for something that leads nowhere; the others ask again what was asked before."""
-_ENOUGH = "I have seen enough."
+ENOUGH = "I have seen enough."
+"""Said by a free turn that calls nothing more; the verdict is asked for then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,10 @@ class Oracle:
         seen = _Seen(request, truth)
         query = self._query(request, truth, seen) if request.phase == "act" else None
         if self.profile.protocol == "tags":
-            return _said({"role": "assistant", "content": _tags(request, truth, seen, query)})
+            return say(_tags(request, truth, seen, query))
         if query is not None:
-            return _calling("retrieve", {"query": query}, len(request.events))
-        return _said({"role": "assistant", "content": _ENOUGH if request.phase == "act" else _verdict(truth, seen)})
+            return calling("retrieve", {"query": query}, len(request.events))
+        return say(ENOUGH if request.phase == "act" else _verdict(truth, seen))
 
     async def aclose(self) -> None:
         """Nothing to release."""
@@ -191,14 +192,17 @@ def _check(case: Claim, trace: Trace) -> None:
         )
 
 
-def _calling(tool: str, args: dict[str, Any], number: int) -> Turn:
+def calling(tool: str, args: dict[str, Any], number: int) -> Turn:
+    """A turn that calls a tool; `number` is that of the call in its judgement."""
     function = {"name": tool, "arguments": json.dumps(args, ensure_ascii=False)}
     call = {"id": f"call_{number}", "type": "function", "function": function}
-    return _said({"role": "assistant", "content": "", "tool_calls": [call]}, finish_reason="tool_calls")
+    message: Message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    return Turn(message_out=message, finish_reason="tool_calls", model_version="oracle")
 
 
-def _said(message: Message, *, finish_reason: str = "stop") -> Turn:
-    return Turn(message_out=message, finish_reason=finish_reason, model_version="oracle")
+def say(text: str) -> Turn:
+    """A turn that says something."""
+    return Turn(message_out={"role": "assistant", "content": text}, model_version="oracle")
 
 
 def _label(truth: Truth, seen: _Seen) -> str:
