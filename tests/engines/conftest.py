@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import guide
 import pytest
 import reward_servers
 import tiny_models
@@ -71,3 +72,21 @@ def serve_rewards() -> Iterator[Callable[..., str]]:
     """Starts reward servers, with the arguments of `reward_server`; gives their addresses."""
     with ExitStack() as stack:
         yield lambda *args, **options: stack.enter_context(reward_servers.reward_server(*args, **options))
+
+
+@pytest.fixture
+def run_block() -> Callable[..., dict[str, Any]]:
+    """Runs a block of the guide to rewards with some names; gives what it defines."""
+
+    def run(name: str, **names: Any) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"__name__": "guide", **names}
+        exec(compile(guide.BLOCKS[f"run: {name}"], "docs/rewards.md", "exec"), namespace)
+        return namespace
+
+    return run
+
+
+@pytest.fixture
+def block() -> Callable[[str], str]:
+    """The text of a block of the guide."""
+    return guide.BLOCKS.__getitem__

@@ -166,3 +166,19 @@ async def test_what_cannot_be_posted_is_told(rollout: str, monkeypatch: pytest.M
     monkeypatch.delenv("AGL_EVENT_URL")
     with pytest.raises(ConfigError, match="AGL_EVENT_URL"):
         await post(of_parts({"verdict": 1.0}))
+
+
+async def test_the_guides_example(
+    api: httpx.Client,
+    rollout: str,
+    judge: Judge,
+    serve_rewards: Callable[..., str],
+    run_block: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    made = run_block("agent lightning", url=serve_rewards(judge))
+    await made["answers"]()
+    await made["judges"]()
+    posted = [event["data"]["value"] for event in triplets(api, rollout) if event["event_type"] == "reward"]
+    assert len(posted) == 2 and 0 <= posted[0] <= 1 and posted[1] > 1

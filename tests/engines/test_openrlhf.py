@@ -143,3 +143,12 @@ async def test_a_judge_that_is_gone_stops_openrlhf_or_counts_as_declared(
         (silent,) = await rollouts(SingleTurnAgentExecutor(reward_url(serve_rewards(judge))), engine, count=1)
     assert declared["reward"] == [NEUTRAL] and declared["extra_logs"]["judge_missing"] == [1.0]
     assert silent["reward"] is None
+
+
+async def test_the_guides_example(
+    engine: Engine, judge: Judge, serve_rewards: Callable[..., str], block: Callable[[str], str], tmp_path: Path
+) -> None:
+    file = tmp_path / "agent.py"
+    file.write_text(f"url = {serve_rewards(judge)!r}\n" + block("run: openrlhf"))
+    (rollout,) = await rollouts(executor_in(file), engine, count=1)
+    assert 0 <= rollout["reward"] <= 1

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("skyrl_gym", reason="needs .venv-skyrl: make test-engines")
 
 import skyrl_gym
+from skyrl_gym.envs import registration
 from skyrl_gym.envs.base_text_env import BaseTextEnv
 from skyrl_gym.metrics import default_aggregate_metrics
 
@@ -34,8 +35,6 @@ class TrajectoryID:
 def registered(judge: Judge) -> Any:
     skyrl_gym.register(id="judged", entry_point=make_env(judge))
     yield "judged"
-    from skyrl_gym.envs import registration
-
     registration.registry.pop("judged")
 
 
@@ -113,3 +112,14 @@ def test_a_reward_server_by_its_address(judge: Judge, serve_rewards: Callable[..
     env = make_env(serve_rewards(judge))({}, {})
     env.init(PROMPT)
     assert 0 < env.step("Something.")["reward"] <= 1
+
+
+def test_the_guides_example(
+    judge: Judge,
+    serve_rewards: Callable[..., str],
+    run_block: Callable[..., dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_block("skyrl", url=serve_rewards(judge))
+    registration.registry.pop("judged")
+    assert "'judge_missing': False" in capsys.readouterr().out

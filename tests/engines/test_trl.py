@@ -111,3 +111,17 @@ async def test_a_pickled_reward_function_judges_in_its_own_process() -> None:
     said = ["Linus Torvalds was born in Helsinki.", "Linus Torvalds was born in Paris.", "  "]
     right, wrong, blank = await pickle.loads(pickle.dumps(func))(completions=said, **asked)
     assert right is not None and wrong is not None and right > wrong and blank == 0.0
+
+
+def test_the_guides_example(
+    tiny: Callable[..., Path],
+    judge: Judge,
+    serve_rewards: Callable[..., str],
+    run_block: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_block("trl", policy=str(tiny()), url=serve_rewards(judge))
+    assert 0 <= float(capsys.readouterr().out.splitlines()[-1]) <= 1

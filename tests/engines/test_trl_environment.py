@@ -60,10 +60,10 @@ def test_a_policy_is_paid_for_what_the_graph_saw_it_do(policy: Path, judge: Judg
     row = {"prompt": [{"role": "user", "content": "You verify claims."}], "case": CASE.model_dump_json()}
     args = GRPOConfig(
         output_dir=str(tmp_path),
-        per_device_train_batch_size=6,
-        num_generations=6,
-        max_completion_length=2000,
-        max_tool_calling_iterations=2,
+        per_device_train_batch_size=8,
+        num_generations=8,
+        max_completion_length=3000,
+        max_tool_calling_iterations=3,
         max_steps=1,
         report_to=[],
         use_cpu=True,
@@ -82,10 +82,11 @@ def test_a_policy_is_paid_for_what_the_graph_saw_it_do(policy: Path, judge: Judg
     for completion, reward in zip(made._logs["completion"], made._logs["rewards"]["judge_reward"], strict=True):
         did = tuple("call" if m.get("tool_calls") else m["role"] for m in completion if m["role"] != "tool")
         paid.setdefault(did, set()).add(round(reward, 3))
-    right = paid.get(("call", "assistant"), set()) | paid.get(("call", "call", "assistant"), set())
-    assert right == {4.0}  # label 2, evidence 1, format 1
-    assert paid.get(("assistant",), {0.0}) == {0.0}  # evidence that was never shown is no verdict
-    assert len(paid) > 1 and made.state.log_history[0]["judge/missing"] == 0.0
+    for did, rewards in paid.items():
+        looked_and_ended = did[0] == "call" and did[-1] == "assistant"
+        assert rewards == {4.0 if looked_and_ended else 0.0}, did  # label 2, evidence 1, format 1
+    assert {0.0, 4.0} == set().union(*paid.values())  # one that never looked cites what it never saw
+    assert made.state.log_history[0]["judge/missing"] == 0.0
 
 
 def test_the_environment_shows_what_the_judge_would_be_shown(judge: Judge) -> None:
@@ -132,3 +133,8 @@ def test_environments_are_of_their_own(judge: Judge) -> None:
     one.retrieve(query="Torvalds")
     assert isinstance(one, JudgeEnvironment) and len(one._trace(VERDICT).events) == 1
     assert two._trace(VERDICT).events == []
+
+
+def test_the_guides_example(run_block: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    run_block("trl environment")["judge"].close()
+    assert "result" in capsys.readouterr().out

@@ -108,3 +108,11 @@ async def test_the_fields_of_a_task_are_columns(judge: Judge, flaky: Any, serve_
         assert 0 < await score_of(as_scorer(source), Row(prompt="When?", reference="1932."), Trace()) <= 1
     with pytest.raises(Unscored, match="away"):
         await score_of(JudgeScorer(judge), Row(prompt="When?"), Trace())
+
+
+async def test_the_guides_example(
+    agent: vf.Agent, judge: Judge, serve_rewards: Callable[..., str], run_block: Callable[..., dict[str, Any]]
+) -> None:
+    made = run_block("verifiers", url=serve_rewards(judge))
+    trace = await agent.run(made["Question"](made["Row"](prompt="When?", reference="In 1932.")))
+    assert trace.last_error is None and trace.rewards["judged"].weight == 0.5

@@ -1,5 +1,6 @@
 """verl's reward loop, advantages and policy loss, with our score function, manager and estimator."""
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -194,3 +195,22 @@ def test_the_manager_shows_the_prompt_and_the_reference(rollouts: DataProto, mod
     asked = builtins.asked_of_the_judge  # type: ignore[attr-defined]
     assert {prompt for prompt, *_ in asked} == {"Say 0.", "Say 1."}
     assert {reference for *_, reference in asked} == {"It is so."}
+
+
+def test_the_guides_examples(
+    rollouts: DataProto,
+    model: Path,
+    judge: Judge,
+    serve_rewards: Callable[..., str],
+    run_block: Callable[..., dict[str, Any]],
+    block: Callable[[str], str],
+) -> None:
+    url = serve_rewards(judge)
+    settings = OmegaConf.merge(
+        config(model), OmegaConf.create(block("config: verl").replace("http://127.0.0.1:8010", url))
+    )
+    data, infos = scored(rollouts, settings)
+    assert settings.algorithm.adv_estimator == ESTIMATOR and any(info["judge_missing"] == 0 for info in infos)
+    compute_advantage(data, adv_estimator=ESTIMATOR, config=settings.algorithm, num_repeat=6)
+    score = run_block("verl", url=url)["compute_score"]
+    assert inspect.iscoroutinefunction(score)
