@@ -44,7 +44,7 @@ async def judge_reward(
     ]
     step = int(getattr(columns.get("trainer_state"), "global_step", 0) or 0)
     environments = columns.get("environments")
-    if environments is not None and isinstance(scorer, RewardScorer):
+    if isinstance(scorer, RewardScorer) and environments and all(hasattr(env, "_trace") for env in environments):
         ended = zip(environments, completions, strict=True)
         traces = await asyncio.gather(*(asyncio.to_thread(env._trace, completion) for env, completion in ended))
         results = await scorer.score_traces(traces, [env._case for env in environments], step=step)

@@ -9,8 +9,8 @@
 verl knows floats alone. A sample without a score is NaN, which nothing takes for a reward: with an estimator of verl's
 own the loss becomes NaN. `agentjudge_grpo` is GRPO over the rows that have a score; the others get the advantage 0 and,
 as far as the trainer lets an estimator do so (verl's v0 trainer does), a `response_mask` of 0, without which the terms
-for KL and entropy would still pull at them. So does a group with fewer than two scores, or with equal ones. `missing`
-can be a number instead; then it is a reward like any other. `critic/score/mean` is NaN in steps with a masked row.
+for KL and entropy would still pull at them. A group with fewer than two scores has the advantage 0 too. `missing` can
+be a number instead; then it is a reward like any other. `critic/score/mean` is NaN in steps with a masked row.
 
 The estimator is registered by `register_estimator`, and by `agentjudge.rewards.adapters.verl_manager`, whose reward
 manager also shows the prompt to the score function: verl's naive one does not, so that `extra_info` must hold `prompt`.
