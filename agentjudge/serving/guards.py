@@ -1,9 +1,10 @@
 """What stands before every route: a limit on bodies, and keys.
 
     app.add_middleware(BodyLimit, most=16_000_000)
-    app.add_middleware(Keys, keys=("secret",))
+    keys = Keys(("secret",))
+    keys.admit(scope)                # False: answer 401
 
-Both are plain ASGI, so that a request pays microseconds for them. A key comes as `Authorization: Bearer KEY`, as
+A key comes as `Authorization: Bearer KEY`, as
 `X-API-Key: KEY`, or as the password of the address, `http://any:KEY@host:8010/get_reward`, for trainers that can be
 given an address and nothing else. `/health` is open.
 """
@@ -13,6 +14,8 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import Any
+
+from agentjudge.errors import ConfigError
 
 OPEN = frozenset({"/health"})
 """Paths for which no key is asked."""
@@ -46,24 +49,25 @@ class BodyLimit:
 
 
 class Keys:
-    """Refuses requests without one of the keys with 401; the time it takes tells nothing of the keys."""
+    """Knows the keys; the time that a comparison takes tells nothing of them.
 
-    def __init__(self, app: Any, *, keys: Sequence[str]) -> None:
-        self._app = app
+    Args:
+        keys: of which a request needs one; where there are none, none is needed.
+
+    Raises:
+        ConfigError: one is blank.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not all(key.strip() for key in keys):
+            raise ConfigError("a key must not be blank")
         self._digests = [_digest(key.encode()) for key in keys]
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass a request with a key on."""
-        if scope["type"] != "http" or scope["path"] in OPEN or self._known(scope["headers"]):
-            await self._app(scope, receive, send)
-            return
-        from starlette.responses import JSONResponse
-
-        told = {"detail": "a key is needed: Authorization: Bearer KEY"}
-        await JSONResponse(told, status_code=401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
-
-    def _known(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        given = _digest(_key(headers))
+    def admit(self, scope: Any) -> bool:
+        """Whether a request may pass."""
+        if not self._digests or scope["type"] != "http" or scope["path"] in OPEN:
+            return True
+        given = _digest(_key(scope["headers"]))
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, always
         return any(matches)
 

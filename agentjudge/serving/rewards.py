@@ -24,8 +24,7 @@ Retry-After) and at the end of a drain. A client that hangs up takes nothing fro
 until the deadline, since it will ask again.
 
 **A request costs** what `rewards_desk` says: nothing where the answer is known, one judgement for all who want the
-same, 429 with Retry-After where the queue is full. Routes are Starlette's and bodies orjson's: FastAPI's own reading of
-bodies takes longer than all that is done here.
+same, 429 with Retry-After where the queue is full.
 """
 
 from collections.abc import Sequence
@@ -34,17 +33,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import Field
 
 from agentjudge.case import Record
-from agentjudge.errors import ConfigError, require
+from agentjudge.errors import require
 from agentjudge.serving.guards import BodyLimit, Keys
 from agentjudge.serving.rewards_asking import Asker
 from agentjudge.serving.rewards_breaker import Breaker
 from agentjudge.serving.rewards_cache import RewardCache
 from agentjudge.serving.rewards_desk import Desk
 from agentjudge.serving.rewards_engines import Neutral
-from agentjudge.serving.rewards_http import Door, LogLine
+from agentjudge.serving.rewards_http import Door, LogLine, respond
 from agentjudge.serving.rewards_jobs import Jobs
 from agentjudge.serving.rewards_metrics import Metrics
 from agentjudge.serving.rewards_routes import Routes
@@ -81,8 +81,8 @@ def create_app(
     corpus: Corpus | None = None,
     index: str = "bm25",
     log: LogLine | None = None,
-) -> Any:
-    """The FastAPI application. `app.state.desk` is its `Desk`; the judge is closed when the application ends.
+) -> "RewardApp":
+    """The application, as ASGI. It closes the judge when it ends.
 
     Args:
         jobs: what is made of requests, and the judge that is asked.
@@ -100,15 +100,13 @@ def create_app(
         StoreError: the cache cannot be opened.
     """
     fastapi = require("fastapi", extra="serve")
-    if not all(key.strip() for key in keys):
-        raise ConfigError("a key must not be blank")
     limits, metrics, judge = limits or Limits(), Metrics(), jobs.judge
     breaker = Breaker(outages=limits.outages, seconds=limits.open_seconds)
     asker = Asker(judge, concurrency=limits.concurrency, tries=limits.tries, breaker=breaker, metrics=metrics)
-    known = RewardCache(cache)
+    known, checked = RewardCache(cache), Keys(keys)
     desk = Desk(asker, judge=judge.spec.name, cache=known, metrics=metrics, queue=limits.queue)
-    routes = Routes(jobs, desk, neutral or Neutral(None), metrics, blank=blank)
-    door = Door(desk, metrics, deadline=limits.deadline, log=log)
+    routes = Routes(jobs, desk, neutral or Neutral(None), metrics, blank=blank).all()
+    door = Door(routes, desk, metrics, deadline=limits.deadline, max_body=limits.max_body, log=log)
 
     @asynccontextmanager
     async def life(app: Any) -> Any:
@@ -118,12 +116,7 @@ def create_app(
         await judge.aclose()
 
     app = fastapi.FastAPI(title="agentjudge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
-    app.state.desk = desk
     app.add_middleware(BodyLimit, most=limits.max_body)
-    if keys:
-        app.add_middleware(Keys, keys=tuple(keys))
-    for path, route in routes.all().items():
-        app.add_route(path, partial(door.answer, path, route), methods=["POST"])
     about: dict[str, Any] = {"judge": jobs.judge_id, "reward": jobs.reward}
     if corpus is not None:
         from agentjudge.serving.retrieve import add_retrieve
@@ -131,7 +124,28 @@ def create_app(
         about["retrieve"] = add_retrieve(app, corpus, index=index)
     app.add_route("/metrics", partial(_metrics, metrics), methods=["GET"])
     app.add_route("/health", partial(_health, desk, known, about), methods=["GET"])
-    return app
+    return RewardApp(app, door, checked, desk, jobs.judge_id)
+
+
+class RewardApp:
+    """The application: checks keys, brings rewards straight to the door, and leaves the rest to FastAPI."""
+
+    def __init__(self, app: Any, door: Door, keys: Keys, desk: Desk, judge_id: str) -> None:
+        self.app = app
+        self.desk = desk
+        self.judge_id = judge_id
+        self._door = door
+        self._keys = keys
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI."""
+        if not self._keys.admit(scope):
+            told = orjson.dumps({"detail": "a key is needed: Authorization: Bearer KEY"})
+            await respond(send, told, 401, {"WWW-Authenticate": "Bearer"})
+        elif self._door.opens(scope):
+            await self._door(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 async def _metrics(metrics: Metrics, request: Any) -> Any:

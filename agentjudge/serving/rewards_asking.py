@@ -108,7 +108,7 @@ class Asker:
         self._metrics.judgements.observe(seconds)
         failure = trace.verdict.failure
         if failure is not None:
-            self._metrics.judge_errors.labels(failure.kind).inc()
+            self._metrics.of("judge_errors", failure.kind).inc()
         if failure is not None and failure.retriable:
             self.breaker.failed(began)
         else:

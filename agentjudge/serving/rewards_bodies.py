@@ -94,13 +94,7 @@ def shown_rewards(asked: Asked, answers: Sequence[Answer], *, judge: str, second
     """The answer to /v1/rewards: an object a case, in a list a group where groups were asked."""
     shown = [
         [
-            {
-                **entry.shown(id),
-                "judge": judge,
-                "cached": answer.cached,
-                "coalesced": answer.coalesced,
-                "seconds": seconds,
-            }
+            entry.shown(id, judge=judge, cached=answer.cached, coalesced=answer.coalesced, seconds=seconds)
             for id, entry, answer in group
         ]
         for group in asked.split(answers)
@@ -143,14 +137,14 @@ def shown_rank(asked: Asked, answers: Sequence[Answer], *, judge: str, seconds: 
     entries = [entry for _, entry, _ in group]
     scores = [entry.score for entry in entries]
     ranked = [score for score in scores if score is not None]
-    whole = len(ranked) == len(scores)
+    whole, together = len(ranked) == len(scores), len(asked.jobs) == 1
     return {
         "scores": scores,
         "ranking": sorted(range(len(scores)), key=lambda i: -ranked[i]) if whole else None,
-        "explanations": [entry.verdict["rationale"] for entry in entries],
-        "errors": [entry.result["error"] for entry in entries],
-        "together": len(asked.jobs) == 1,
-        "verdicts": [entry.shown(id)["verdict"] for id, entry, _ in (group[:1] if len(asked.jobs) == 1 else group)],
+        "explanations": [orjson.loads(entry.verdict)["rationale"] for entry in entries],
+        "errors": [entry.error for entry in entries],
+        "together": together,
+        "verdicts": [entry.verdict_on(id) for id, entry, _ in (group[:1] if together else group)],
         "ids": [id for id, _, _ in group],
         "judge": judge,
         "cached": all(answer.cached for answer in answers),

@@ -13,9 +13,13 @@ Everything that can go wrong is an entry too. Its verdict is `failed`, its score
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from agentjudge.errors import AgentJudgeError, ModelError
 from agentjudge.rewards.base import RewardResult, unknown
 from agentjudge.verdict import Failure, Provenance, Verdict
+
+_ID = {"case_id"}
 
 
 class Unavailable(ModelError):
@@ -28,54 +32,64 @@ class Unavailable(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A reward and its verdict, both as JSON values."""
+    """A reward and its verdict, kept as JSON: of thousands in a cache Python's garbage collector sees next to nothing.
 
-    result: dict[str, Any]
-    """The fields of `RewardResult`."""
-    verdict: dict[str, Any]
-    """In our JSON names."""
+    A verdict stands without its case's id here, since each client calls the case by another one.
+    """
+
+    score: float | None
+    """The reward; None where nothing is known."""
+    status: str
+    """That of the verdict."""
+    error: str
+    """Why there is no score."""
+    result: bytes
+    """The fields of `RewardResult`, a JSON object."""
+    verdict: bytes
+    """In our JSON names, a JSON object."""
+    passing: bool = False
+    """Whether there is no score for a reason that may pass."""
     after: float | None = None
     """Seconds after which to ask again, where nobody was asked now."""
-
-    @property
-    def score(self) -> float | None:
-        """The reward; None where nothing is known."""
-        score: float | None = self.result["score"]
-        return score
-
-    @property
-    def status(self) -> str:
-        """That of the verdict."""
-        return str(self.verdict["status"])
-
-    @property
-    def passing(self) -> bool:
-        """Whether there is no score for a reason that may pass."""
-        failure = self.verdict["failure"]
-        return self.score is None and failure is not None and bool(failure["retriable"])
 
     @property
     def lasting(self) -> bool:
         """Whether it may be kept: the judge decided, or said that it cannot, and the reward is its last word."""
         return self.status == "abstained" or (self.status == "scored" and self.score is not None)
 
-    def shown(self, case_id: str) -> dict[str, Any]:
-        """The fields of an answer; the verdict under the id that this client gave the case."""
-        return {"id": case_id, **self.result, "verdict": {**self.verdict, "case_id": case_id}}
+    def verdict_on(self, case_id: str) -> orjson.Fragment:
+        """The verdict, under the id that this client gave the case."""
+        return orjson.Fragment(b'{"case_id":' + orjson.dumps(case_id) + b"," + self.verdict[1:])
 
-    def to_json(self) -> dict[str, Any]:
+    def shown(self, case_id: str, **more: Any) -> orjson.Fragment:
+        """An object of an answer: the id, the reward, the verdict, and what else is said of it."""
+        beside = orjson.dumps({"verdict": self.verdict_on(case_id), **more})
+        return orjson.Fragment(b'{"id":' + orjson.dumps(case_id) + b"," + self.result[1:-1] + b"," + beside[1:])
+
+    def to_json(self) -> orjson.Fragment:
         """A JSON object that `from_json` reads."""
-        return {"result": self.result, "verdict": self.verdict}
+        return orjson.Fragment(b'{"result":' + self.result + b',"verdict":' + self.verdict + b"}")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Entry":
         """The entry that `to_json` wrote."""
-        return cls(data["result"], data["verdict"])
+        result, verdict = data["result"], data["verdict"]
+        told = orjson.dumps(result), orjson.dumps(verdict)
+        return cls(result["score"], verdict["status"], result["error"], *told)
 
 
-def entry_of(verdict: Verdict, result: RewardResult) -> Entry:
+def entry_of(verdict: Verdict, result: RewardResult, *, after: float | None = None) -> Entry:
     """The entry of a verdict and the reward that was made of it."""
-    return Entry(result.model_dump(), verdict.model_dump(mode="json"))
+    failure = verdict.failure
+    return Entry(
+        result.score,
+        verdict.status,
+        result.error,
+        result.model_dump_json().encode(),
+        verdict.model_dump_json(exclude=_ID).encode(),
+        passing=result.score is None and failure is not None and failure.retriable,
+        after=after,
+    )
 
 
 def no_score(judge: str, error: BaseException) -> Entry:
@@ -85,5 +99,4 @@ def no_score(judge: str, error: BaseException) -> Entry:
     failure = Failure.of(error)
     verdict = Verdict(case_id="", status="failed", failure=failure, provenance=Provenance(judge=judge))
     after = error.after if isinstance(error, Unavailable) else None
-    result = unknown(f"{failure.kind}: {failure.message}")
-    return Entry(result.model_dump(), verdict.model_dump(mode="json"), after)
+    return entry_of(verdict, unknown(f"{failure.kind}: {failure.message}"), after=after)

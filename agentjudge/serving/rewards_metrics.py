@@ -26,6 +26,7 @@ class Metrics:
         prometheus: Any = require("prometheus_client", extra="serve")
         self._prometheus = prometheus
         self.registry = registry = prometheus.CollectorRegistry()
+        self._labelled: dict[tuple[str, tuple[str, ...]], Any] = {}
 
         def counter(name: str, about: str, *labels: str) -> Any:
             return prometheus.Counter(f"agentjudge_{name}", about, labels, registry=registry)
@@ -53,6 +54,13 @@ class Metrics:
         self.missed = counter("deadlines_missed", "Cases without an answer by their deadline.")
         self.neutral = counter("neutral_values", "Declared neutral values given to trainers in place of a score.")
         self.breaker = gauge("breaker_state", "0 closed, 1 half-open, 2 open.", "livemax")
+
+    def of(self, name: str, *labels: str) -> Any:
+        """The number of this name with these labels, looked up once."""
+        found = self._labelled.get((name, labels))
+        if found is None:
+            found = self._labelled[name, labels] = getattr(self, name).labels(*labels)
+        return found
 
     def render(self) -> bytes:
         """The text of all numbers, those of other processes included."""

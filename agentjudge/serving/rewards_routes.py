@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from agentjudge.serving import rewards_bodies as bodies
 from agentjudge.serving import rewards_engines as engines
@@ -50,8 +51,8 @@ class Routes:
     def all(self) -> dict[str, Route]:
         """The routes by their paths."""
         return {
-            "/v1/rewards": Route(lambda data, request: bodies.read_rewards(data, self._jobs), self._rewards),
-            "/v1/rank": Route(lambda data, request: bodies.read_rank(data, self._jobs), self._rank),
+            "/v1/rewards": Route(lambda data, query: bodies.read_rewards(data, self._jobs), self._rewards),
+            "/v1/rank": Route(lambda data, query: bodies.read_rank(data, self._jobs), self._rank),
             "/get_reward": Route(self._read_openrlhf, self._openrlhf),
             "/slime": Route(self._read_slime, self._slime),
         }
@@ -73,17 +74,17 @@ class Routes:
 
     # trainers
 
-    def _read_openrlhf(self, data: Any, request: Any) -> Samples:
+    def _read_openrlhf(self, data: Any, query: str) -> Samples:
         asking = engines.read_openrlhf(data, self._jobs.judge.spec.cases)
         jobs = [self._jobs.one(each.case) for each in asking if each.case is not None]
         return Samples(jobs, asking)
 
-    def _read_slime(self, data: Any, request: Any) -> Samples:
+    def _read_slime(self, data: Any, query: str) -> Samples:
         asking = engines.read_slime(data, self._jobs.judge.spec.cases)
         answers = [each.case for each in asking if each.case is not None]
         grouped = isinstance(data, list)
         jobs = self._jobs.group(answers) if grouped and answers else [self._jobs.one(case) for case in answers]
-        return Samples(jobs, asking, grouped, request.query_params.get("key"))
+        return Samples(jobs, asking, grouped, dict(parse_qsl(query)).get("key"))
 
     async def _openrlhf(self, samples: Samples, end: float) -> Reply:
         found = await self._given(samples, end)
@@ -133,7 +134,7 @@ class Routes:
         why = next(entry for entry in entries if entry.score is None)
         hint = "" if self._neutral.value is not None else "; declare a neutral value to go on without a score"
         after = why.after if why.after is not None else 1.0
-        return Reply({"detail": f"{why.result['error']}{hint}"}, 503, retry_after(after), answers)
+        return Reply({"detail": f"{why.error}{hint}"}, 503, retry_after(after), answers)
 
     def _scale(self) -> Any:
         """From a reward to its place between its bounds, 0 to 1, which is what OpenRLHF filters groups by."""

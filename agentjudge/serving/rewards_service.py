@@ -81,7 +81,7 @@ class RewardService:
             files=files,
             sources={} if searched is None else {"corpus": searched.content_hash, "index": self.index},
         )
-        app = create_app(
+        return create_app(
             jobs,
             limits=self.limits,
             cache=self.cache,
@@ -92,12 +92,10 @@ class RewardService:
             index=self.index,
             log=None if self.quiet else log_line,
         )
-        app.state.judge_id = jobs.judge_id
-        return app
 
     def told(self, app: Any, address: str) -> str:
         """See `Service`."""
-        return f"rewards of {app.state.judge_id} at {address}/v1/rewards"
+        return f"rewards of {app.judge_id} at {address}/v1/rewards"
 
 
 def log_line(line: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ ends with 0. A second signal ends it at once.
 """
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -42,7 +43,7 @@ class Service(Protocol):
     """Makes an application."""
 
     def __call__(self) -> Any:
-        """The FastAPI application.
+        """The ASGI application.
 
         Raises:
             AgentJudgeError: it cannot be made; the message says why.
@@ -78,8 +79,15 @@ def run(service: Service, *, host: str, port: int, workers: int = 1, drain: floa
             _supervise(service, listening, address, workers=workers, drain=drain)
             return
         app = service()
+        _settle()
         _print(service.told(app, address))
         _serve(app, listening, drain=drain)
+
+
+def _settle() -> None:
+    """Take all that was made so far, modules and models, out of the garbage collector's rounds."""
+    gc.collect()
+    gc.freeze()
 
 
 def _print(line: str) -> None:
@@ -100,7 +108,7 @@ def _serve(app: Any, listening: socket.socket, *, drain: float, worker: bool = F
         timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)
-    server.handle_exit = _Ending(server, getattr(app.state, "desk", None), drain, deaf=worker)
+    server.handle_exit = _Ending(server, getattr(app, "desk", None), drain, deaf=worker)
     server.run(sockets=[listening])
 
 
@@ -161,6 +169,7 @@ def _work(service: Service, listening: socket.socket, drain: float, pipe: Connec
     except AgentJudgeError as exc:
         pipe.send((False, exc.message))
         return
+    _settle()
     pipe.send((True, line))
     pipe.close()
     _serve(app, listening, drain=drain, worker=True)

@@ -56,7 +56,7 @@ async def test_every_request_is_answered_by_its_deadline_whatever_the_judge_does
             assert found["error"].startswith("budget: no answer by the deadline")
             assert found["verdict"]["failure"]["kind"] == "budget" and found["verdict"]["failure"]["retriable"] is True
         assert await number(client, "deadlines_missed_total") == 20
-        await until(lambda: app.state.desk.asker.running == 0)  # nobody waits, so nothing goes on
+        await until(lambda: app.desk.asker.running == 0)  # nobody waits, so nothing goes on
         assert await number(client, "judgements_running") == 0
 
 
@@ -124,7 +124,7 @@ async def test_no_more_judgements_at_once_than_allowed() -> None:
 
     async def watched(request: Any) -> str:
         nonlocal most
-        most = max(most, app.state.desk.asker.running)
+        most = max(most, app.desk.asker.running)
         return await say(request)
 
     app = served(watched, limits=Limits(concurrency=3))
@@ -199,7 +199,7 @@ async def test_a_judge_that_hangs_is_out() -> None:
     async with client_of(app) as client:
         for n in range(3):
             assert errors(await ask(client, f"{n} #slow", deadline=0.1))[0].startswith("budget")
-            await until(lambda: app.state.desk.asker.running == 0)
+            await until(lambda: app.desk.asker.running == 0)
         assert (await ask(client, "x #0.5")).status_code == 503
 
 
@@ -335,7 +335,7 @@ async def test_a_drain_finishes_what_is_in_flight_and_takes_nothing_new() -> Non
     async with client_of(app) as client:
         inside = asyncio.create_task(ask(client, "inside #0.7"))
         await until(lambda: say.asked.total() == 1)
-        drain: asyncio.Task[None] = asyncio.create_task(app.state.desk.drain(20))
+        drain: asyncio.Task[None] = asyncio.create_task(app.desk.drain(20))
         await asyncio.sleep(0.02)
         refused = await ask(client, "late #0.7")
         assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
@@ -352,8 +352,8 @@ async def test_what_a_drain_cannot_finish_is_answered_without_a_score() -> None:
     app = served(ByNumber(), limits=Limits(concurrency=1))
     async with client_of(app) as client:
         inside = [asyncio.create_task(ask(client, f"{n} #slow")) for n in range(3)]
-        await until(lambda: app.state.desk.in_flight == 3)
-        await app.state.desk.drain(0.1)
+        await until(lambda: app.desk.in_flight == 3)
+        await app.desk.drain(0.1)
         for reply in await asyncio.gather(*inside):
             assert reply.status_code == 503 and "shutting down" in errors(reply)[0]
-        assert app.state.desk.in_flight == 0 and app.state.desk.asker.running == 0
+        assert app.desk.in_flight == 0 and app.desk.asker.running == 0

@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import io
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -14,11 +16,14 @@ from reward_judges import ByNumber, answer, served
 
 from agentjudge.case import Claim, Document, Response, Step, Trajectory, parse_case
 from agentjudge.errors import ConfigError, DataError, ModelError, StoreError
+from agentjudge.rewards.base import unknown
+from agentjudge.rewards.verdict_value import VerdictValue
 from agentjudge.serving.guards import Keys
 from agentjudge.serving.rewards_breaker import Breaker
 from agentjudge.serving.rewards_cache import FILE, RewardCache
-from agentjudge.serving.rewards_entries import Entry, Unavailable, no_score
+from agentjudge.serving.rewards_entries import Entry, Unavailable, entry_of, no_score
 from agentjudge.serving.rewards_files import Files, on_disk
+from agentjudge.verdict import Provenance, Verdict
 
 # breaker
 
@@ -98,7 +103,8 @@ def test_a_probe_that_ends_without_a_word_leaves_the_next_one_try() -> None:
 
 
 def an_entry(score: float) -> Entry:
-    return Entry({"score": score, "error": ""}, {"status": "scored", "failure": None})
+    verdict = Verdict(case_id="c", status="scored", score=score, provenance=Provenance(judge="j"))
+    return entry_of(verdict, VerdictValue().of(verdict))
 
 
 async def test_entries_outlive_the_cache_that_took_them(tmp_path: Path) -> None:
@@ -163,9 +169,18 @@ def test_only_what_lasts_is_kept() -> None:
         entry = no_score("j", error)
         assert not entry.lasting and entry.score is None and "secret" not in str(entry)
     assert no_score("j", Unavailable("out", after=2.0)).after == 2.0
-    assert an_entry(0.0).lasting
-    assert Entry({"score": None, "error": "?"}, {"status": "abstained", "failure": None}).lasting
-    assert not Entry({"score": None, "error": "?"}, {"status": "scored", "failure": None}).lasting
+    abstained = Verdict(case_id="c", status="abstained", provenance=Provenance(judge="j"))
+    assert an_entry(0.0).lasting and entry_of(abstained, VerdictValue().of(abstained)).lasting
+    scored = Verdict(case_id="c", status="scored", score=0.5, provenance=Provenance(judge="j"))
+    assert not entry_of(scored, unknown("the reward's own model is out")).lasting
+
+
+def test_an_entry_is_shown_under_the_id_of_its_client() -> None:
+    entry = an_entry(0.25)
+    shown = json.loads(orjson.dumps(entry.shown('a "b"', seconds=0.5)))
+    assert (shown["id"], shown["score"], shown["seconds"]) == ('a "b"', 0.25, 0.5)
+    assert Verdict.model_validate(shown["verdict"]).case_id == 'a "b"'
+    assert Entry.from_json(orjson.loads(orjson.dumps(entry.to_json()))) == entry
 
 
 # files
@@ -322,5 +337,6 @@ def test_a_blank_key_is_refused_and_every_key_is_compared(monkeypatch: pytest.Mo
     compared: list[bytes] = []
     real = __import__("hmac").compare_digest
     monkeypatch.setattr("hmac.compare_digest", lambda a, b: compared.append(b) or real(a, b))
-    keys = Keys(None, keys=("first", "second", "third"))
-    assert keys._known([(b"x-api-key", b"first")]) and len(compared) == 3
+    keys = Keys(("first", "second", "third"))
+    scope = {"type": "http", "path": "/v1/rewards", "headers": [(b"x-api-key", b"first")]}
+    assert keys.admit(scope) and len(compared) == 3
