@@ -107,6 +107,7 @@ def test_tools_are_told_to_trl_as_the_judge_has_them(judge: Judge) -> None:
     assert schema["parameters"]["properties"]["query"]["type"] == "string"
     environment.reset(case=CASE)
     assert "Wrong arguments for retrieve" in environment.retrieve(question="?")
+    assert [event.status for event in environment._trace("").events] == ["bad_args"]
 
 
 def test_a_policy_that_calls_on_and_on_is_told_to_end(judge: Judge) -> None:
@@ -136,5 +137,7 @@ def test_environments_are_of_their_own(judge: Judge) -> None:
 
 
 def test_the_guides_example(run_block: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
-    run_block("trl environment")["judge"].close()
+    made = run_block("trl environment")
+    assert len(made["environment"]._trace("").events) == 1
+    made["judge"].close()
     assert "result" in capsys.readouterr().out
