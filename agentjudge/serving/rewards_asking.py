@@ -3,8 +3,9 @@
     asker = Asker(judge, limits, metrics)
     trace = await asker.ask(case, until)        # `until.end`: the latest time at which anybody wants the answer
 
-A judgement that is broken off, since nobody waits any more, counts as an outage if the judge gave no other answer in
-the meantime: a judge that hangs is out.
+A judgement that is broken off, since nobody waits any more, counts as an outage if it had taken `HANGS` times as long
+as answers usually do, and the judge gave no other answer in the meantime: a judge that hangs is out, but clients in a
+hurry shut it for nobody.
 """
 
 import asyncio
@@ -22,6 +23,10 @@ from agentjudge.trace import Trace
 
 BACKOFF = 0.25
 """Seconds; the pause before the n-th try is drawn from 0 to `BACKOFF * 2**n`."""
+
+
+HANGS = 3.0
+"""Times the usual seconds of an answer, after which none is a sign."""
 
 
 class Until(Protocol):
@@ -53,7 +58,7 @@ class Asker:
         self.queued = 0
         """Judgements that wait for their turn."""
         self.usual = 1.0
-        """Seconds of a judgement, smoothed."""
+        """Seconds until an answer, smoothed."""
         self._told = "closed"
 
     async def ask(self, case: Case, until: Until) -> Trace:
@@ -95,7 +100,10 @@ class Asker:
         try:
             trace = await self._judge.arun(case)
         except asyncio.CancelledError:
-            self.breaker.failed(began)
+            if time.perf_counter() - clock >= HANGS * self.usual:
+                self.breaker.failed(began)
+            else:
+                self.breaker.left()
             raise
         except Exception:
             self.breaker.left()
@@ -104,7 +112,6 @@ class Asker:
             self._run(-1)
             self._tell()
         seconds = time.perf_counter() - clock
-        self.usual += 0.1 * (seconds - self.usual)
         self._metrics.judgements.observe(seconds)
         failure = trace.verdict.failure
         if failure is not None:
@@ -112,6 +119,7 @@ class Asker:
         if failure is not None and failure.retriable:
             self.breaker.failed(began)
         else:
+            self.usual += 0.1 * (seconds - self.usual)
             self.breaker.succeeded()
         self._tell()
         return trace

@@ -318,6 +318,11 @@ def test_health_tells_who_judges(client: TestClient) -> None:
     assert found["breaker"] == "closed" and found["in_flight"] == 0
 
 
+def test_other_paths_and_methods_are_none_of_it(client: TestClient) -> None:
+    assert [client.get(path).status_code for path in ("/v1/rewards", "/", "/docs", "/openapi.json")] == [404] * 4
+    assert client.post("/v1/reward", json={}).status_code == 404 and client.post("/health").status_code == 405
+
+
 def test_metrics_count_what_happened(client: TestClient) -> None:
     rewards(client, answer("a #0.2"), answer("b #broken"))
     rewards(client, answer("a #0.2", id="other"))

@@ -137,6 +137,13 @@ def test_a_judge_that_is_back_is_heard(say: ByNumber) -> None:
         assert openrlhf(client, "x #0.8").json()["rewards"] == [0.8]  # known
 
 
+def test_trainers_are_answered_by_the_deadline_too(say: ByNumber) -> None:
+    with TestClient(served(say, neutral=0.25, after=1, limits=Limits(deadline=0.3))) as client:
+        late = openrlhf(client, "x #slow")
+        assert late.status_code == 503 and late.json()["detail"].startswith("budget: no answer by the deadline")
+        assert openrlhf(client, "x #slow").json()["extra_logs"]["judge_missing"] == [1.0]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -135,9 +135,9 @@ def test_a_run_that_claims_its_success_is_worth_what_the_judge_says() -> None:
             assert (found["score"], found["verdict"]["label"]) == (0.0, "failure"), text
 
 
-@pytest.mark.parametrize("base", ["Linus Torvalds was born in Oslo in 1969.", "Mount Everest is 5000 m high."])
-def test_the_embedded_judge_is_not_talked_into_support(base: str) -> None:
-    texts = [base, *(f"{base} {text}" for text in INJECTIONS), *(text for text in INJECTIONS if text.strip())]
+def test_the_embedded_judge_is_not_talked_into_support() -> None:
+    base = "Mount Everest is 5000 m high."
+    texts = [base, *(f"{base} {text}" for text in INJECTIONS), *INJECTIONS]
     with TestClient(served(judge=Judge.load("veri-r1", model="embedded", corpus=CORPUS))) as client:
         reply = client.post("/v1/rewards", json={"cases": [{"kind": "claim", "claim": text} for text in texts]})
         for text, found in zip(texts, reply.json()["results"], strict=True):
