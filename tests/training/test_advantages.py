@@ -131,6 +131,16 @@ def test_mt_grpo_by_hand() -> None:
     assert found.per_rollout.tolist() == pytest.approx([-a / 2, a / 2])
 
 
+def test_mt_grpo_compares_calls_with_calls_alone() -> None:
+    """At their second turn one calls and the other answers."""
+    results = [
+        of_parts({"a": 1.0}, turn_rewards=(0.0, 1.0, 0.0)),
+        of_parts({"a": 1.0}, turn_rewards=(0.0, 0.0)),
+    ]
+    found = estimate("mt-grpo", rollouts(3, 2), results).per_turn
+    assert [each.tolist() for each in found] == [pytest.approx([-1 / SQRT2] * 3), pytest.approx([1 / SQRT2] * 2)]
+
+
 def test_lare_by_hand() -> None:
     """Returns from each turn on: (3, 2) and (1, 1, 1); deviation of the scores 3 and 1 is sqrt 2."""
     results = [

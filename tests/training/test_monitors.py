@@ -54,6 +54,10 @@ def test_a_reward_that_rises_while_it_is_less_right_is_hacked() -> None:
     """Of ten wrong answers ever more are paid."""
     steps = [record(s, judged([False] * 10, [1.0] * paid + [0.0] * (10 - paid))) for s, paid in enumerate([1, 1, 4, 4])]
     assert alarms(RewardAccuracy(window=2), steps) == [3]
+    harsher = [
+        record(s, judged([True] * 10, [1.0] * paid + [0.0] * (10 - paid))) for s, paid in enumerate([9, 9, 4, 4])
+    ]
+    assert alarms(RewardAccuracy(window=2), harsher) == []
     honest = [record(s, judged([True] * n + [False] * (10 - n))) for s, n in enumerate([1, 1, 4, 4])]
     assert alarms(RewardAccuracy(window=2), honest) == []
 
@@ -65,6 +69,8 @@ def test_saturation_is_when_neither_rises() -> None:
     monitor = SaturationGap(window=2)
     assert alarms(monitor, [at(0, 0.1, 0.1), at(1, 0.3, 0.3), at(2, 0.5, 0.4), at(3, 0.9, 0.4)]) == []
     assert alarms(monitor, [at(4, 0.9, 0.4), at(5, 0.9, 0.4), at(6, 0.9, 0.4)]) == [6]
+    growing = SaturationGap(window=2)
+    assert alarms(growing, [at(s, 0.9, held) for s, held in enumerate((0.1, 0.2, 0.3, 0.4))]) == []
     assert monitor.saturated_at == 6 and monitor.value == pytest.approx(0.5)
     assert monitor.see(record(7)) is None and monitor.value == pytest.approx(0.5)
 
@@ -74,6 +80,7 @@ def test_a_gain_that_a_random_reward_brings_too_is_none() -> None:
     monitor = RandomControl(control)
     assert alarms(monitor, [record(0, held_out=0.3), record(5, held_out=0.9), record(10, held_out=0.5)]) == [10]
     assert alarms(monitor, [record(20, held_out=0.8)]) == [] and monitor.value == pytest.approx(0.3)
+    assert alarms(RandomControl(control), [record(0, held_out=0.3), record(20, held_out=0.8)]) == []
 
 
 def test_trust_is_lost_when_wrong_answers_please_for_long() -> None:
@@ -82,6 +89,8 @@ def test_trust_is_lost_when_wrong_answers_please_for_long() -> None:
     assert alarms(monitor, [record(s, pleasing) for s in range(5)]) == [2]
     assert monitor.value == pytest.approx(math.exp(-0.7))
     fair = [replace(each, opinion=float(bool(each.right))) for each in pleasing]
+    mixed = [record(s, fair if s == 2 else pleasing) for s in range(5)]
+    assert alarms(TrustGamma(patience=3), mixed) == []
     assert alarms(TrustGamma(patience=1), [record(0, fair), record(1, judged([True, False]))]) == []
 
 
