@@ -117,7 +117,8 @@ def create_app(
 
     app = fastapi.FastAPI(title="agentjudge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.add_middleware(BodyLimit, most=limits.max_body)
-    about: dict[str, Any] = {"judge": jobs.judge_id, "reward": jobs.reward}
+    takes = [kind.__name__ for kind in judge.spec.cases]
+    about: dict[str, Any] = {"judge": jobs.judge_id, "takes": takes, "reward": jobs.reward}
     if corpus is not None:
         from agentjudge.serving.retrieve import add_retrieve
 

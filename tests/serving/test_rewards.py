@@ -315,6 +315,7 @@ def test_a_wrong_body_of_rank_is_refused(client: TestClient, body: Any, told: st
 def test_health_tells_who_judges(client: TestClient) -> None:
     found = client.get("/health").json()
     assert found["status"] == "ok" and found["judge"].startswith("compare@") and found["reward"] == "verdict_value"
+    assert found["takes"] == ["Comparison", "Response"]
     assert found["breaker"] == "closed" and found["in_flight"] == 0
 
 
