@@ -10,7 +10,7 @@ its server's alone, and nothing of ours is in it. OpenRLHF asks for CUDA package
 dependencies, of which its executors need none.
 
 From nothing, with `.venv` there, on two cores that others used too: trl 16 s and 105 MB, verifiers 13 s and 130 MB,
-skyrl 32 s and 86 MB, verl 108 s and 666 MB, agent_lightning 29 s and 95 MB, openrlhf 8 s. Should a newer release of
+skyrl 32 s and 86 MB, verl 108 s and 666 MB, agent_lightning 29 s and 95 MB, openrlhf 20 s. Should a newer release of
 something break one of them: they worked with torch 2.13.0, transformers 5.24.0 (verl: 5.10.4), accelerate 1.15.0,
 datasets 5.2.0, ray 2.60.0, tensordict 0.10.0, openai 2.54.0 and fastapi 0.165.0.
 """
