@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentjudge.case import Case, Response
+from agentjudge.case import Case, Claim, Response
 from agentjudge.errors import ConfigError, DataError
-from agentjudge.registry import load_kind
 from agentjudge.rewards.adapters.samples import Sample, answer_case
 from agentjudge.rewards.base import RewardResult, of_parts, unknown
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 MOST = 256
 """Cases of one request."""
 HELLO = 10.0
-"""Seconds for the question which judge it is."""
+"""Seconds for the question what its judge takes."""
 _FIELDS = ("score", "components", "turn_rewards", "metrics", "withheld", "error")
 
 
@@ -36,7 +35,7 @@ class RemoteScorer:
     Args:
         url: its address, without a path.
         reward: the name of a reward that needs no arguments; the server's own when empty.
-        takes: kinds of case that its judge takes; those of the registered judge that the server names when None.
+        takes: kinds of case that its judge takes; what the server says of itself when None.
         case: makes the case of a sample; `answer_case` when None.
         empty: what a blank completion earns, without anybody being asked.
         key: of the server, if it asks for one.
@@ -90,11 +89,10 @@ class RemoteScorer:
         if self._takes is None:
             try:
                 reply = await client.get(f"{self._url}/health", timeout=HELLO)
-                name = str(reply.json()["judge"]).partition("@")[0]
+                names = reply.json()["takes"]
             except (httpx.HTTPError, ValueError, LookupError, TypeError):
                 return (Response,)  # nobody is there to ask
-            known = load_kind("judge").get(name)
-            self._takes = (Response,) if known is None else known.target().cases
+            self._takes = [kind for kind in (Response, Claim) if kind.__name__ in names] or (Response,)
         return self._takes
 
     def _options(self, step: int) -> dict[str, Any]:
