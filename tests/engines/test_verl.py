@@ -22,7 +22,7 @@ from verl.trainer.ppo.ray_trainer import compute_advantage
 from verl.workers.config import ActorConfig
 
 from agentjudge.judge import Judge
-from agentjudge.rewards.adapters.verl import ESTIMATOR, grpo
+from agentjudge.rewards.adapters.verl_estimator import ESTIMATOR, grpo
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
 

@@ -10,8 +10,7 @@ reward function (`agentjudge.rewards.adapters.trl`). Tools are called on the jud
 model is never asked (`scripted:FILE`, `embedded`) does.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agentjudge.case import Case
@@ -20,9 +19,8 @@ from agentjudge.models.base import Request
 from agentjudge.registry import lookup
 from agentjudge.rewards.adapters.episodes import NOTHING, Episode
 from agentjudge.rewards.adapters.samples import Said, read_case, text_of
+from agentjudge.rewards.adapters.trl_tools import as_method
 from agentjudge.trace import Trace
-
-_TYPES: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list[Any]}
 
 
 class JudgeEnvironment:
@@ -79,7 +77,7 @@ def judge_environment(judge: Any) -> type[JudgeEnvironment]:
     """
     if judge.spec.plans:
         raise ConfigError(f"judge {judge.spec.name!r} plans before it is shown its case, which TRL cannot play")
-    tools = {name: _method(lookup("tool", name).target.spec()["function"]) for name in judge.settings()["tools"]}
+    tools = {name: as_method(lookup("tool", name).target.spec()["function"]) for name in judge.settings()["tools"]}
     return type("JudgeEnvironment", (JudgeEnvironment,), {"_judge": judge, **tools})
 
 
@@ -90,33 +88,3 @@ async def _conclusion(episode: Episode) -> str:
         request = await episode.say(NOTHING)
     await episode.end()
     return text_of(request.messages) if request is not None else ""
-
-
-def _method(function: dict[str, Any]) -> Callable[..., str]:
-    """A tool as a method with hints and a docstring, from which TRL makes its schema."""
-    name, schema = function["name"], function["parameters"]
-    known: dict[str, Any] = schema.get("properties", {})
-    needed = schema.get("required", [])
-
-    def method(self: JudgeEnvironment, **args: Any) -> str:
-        return self._call(name, args)
-
-    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    for argument, field in sorted(known.items(), key=lambda item: item[0] not in needed):
-        default = inspect.Parameter.empty if argument in needed else field.get("default")
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters.append(inspect.Parameter(argument, kind, default=default, annotation=_hint(field)))
-    method.__name__ = method.__qualname__ = name
-    method.__signature__ = inspect.Signature(parameters, return_annotation=str)  # type: ignore[attr-defined]
-    method.__annotations__ = {p.name: p.annotation for p in parameters[1:]} | {"return": str}
-    lines = [f"    {argument}: {field.get('description') or argument}" for argument, field in known.items()]
-    told = ["", "Args:", *lines] if lines else []
-    method.__doc__ = "\n".join([function["description"], *told, "", "Returns:", "    What the tool found."])
-    return method
-
-
-def _hint(field: Mapping[str, Any]) -> Any:
-    if "anyOf" in field:
-        first = next(part for part in field["anyOf"] if part.get("type") != "null")
-        return _hint(first) | None
-    return _TYPES.get(field.get("type", "string"), dict[str, Any])

@@ -12,7 +12,7 @@ as far as the trainer lets an estimator do so (verl's v0 trainer does), a `respo
 for KL and entropy would still pull at them. A group with fewer than two scores has the advantage 0 too. `missing` can
 be a number instead; then it is a reward like any other. `critic/score/mean` is NaN in steps with a masked row.
 
-The estimator is registered by `register_estimator`, and by `agentjudge.rewards.adapters.verl_manager`, whose reward
+The estimator is in `agentjudge.rewards.adapters.verl_estimator`, and registered by `...verl_manager` too, whose reward
 manager also shows the prompt to the score function: verl's naive one does not, so that `extra_info` must hold `prompt`.
 The score function returns the same keys for every sample, as verl takes those of the first: `score`, `judge_missing` (0
 or 1). A failed judge never raises here: an exception would fail the whole group of the prompt.
@@ -20,17 +20,12 @@ or 1). A failed judge never raises here: an exception would fail the whole group
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agentjudge.errors import require
 from agentjudge.rewards.adapters.samples import Sample
-from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, engine, learned
-
-if TYPE_CHECKING:
-    import torch
+from agentjudge.rewards.adapters.scoring import Scorer, Source, as_scorer, learned
 
 NAN = float("nan")
-ESTIMATOR = "agentjudge_grpo"
 Info = dict[str, float]
 _scorers: dict[str, Scorer] = {}
 """Of this process, by URL."""
@@ -80,49 +75,3 @@ async def judge_score(
     result = (await scorer.score_samples([sample]))[0]
     score = learned(result)
     return {"score": missing if score is None else score, "judge_missing": float(score is None)}
-
-
-def grpo(
-    token_level_rewards: "torch.Tensor",
-    response_mask: "torch.Tensor",
-    index: Any,
-    epsilon: float = 1e-6,
-    norm_adv_by_std_in_grpo: bool | None = None,
-    config: Any = None,
-    **others: Any,
-) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Advantages and returns by GRPO over the rows that have a score.
-
-    Args:
-        token_level_rewards: (rows, tokens); a row with a NaN has no score.
-        response_mask: (rows, tokens); rows without a score become 0 in place.
-        index: the group of each row.
-        epsilon: added to the deviation (of n - 1).
-        norm_adv_by_std_in_grpo: whether to divide by it; as in `config` when None.
-        config: verl's `algorithm`.
-        others: what verl gives to other estimators.
-
-    Returns:
-        Twice the advantages, (rows, tokens).
-    """
-    torch = require("torch", extra="hf")
-    scaled = norm_adv_by_std_in_grpo
-    if scaled is None:
-        scaled = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
-    with torch.no_grad():
-        scores = token_level_rewards.sum(-1)
-        known = ~torch.isnan(scores)
-        response_mask[~known] = 0
-        advantages = torch.zeros_like(scores)
-        for group in dict.fromkeys(index):
-            rows = torch.tensor([each == group for each in index], device=scores.device) & known
-            if int(rows.sum()) > 1:
-                apart = scores[rows] - scores[rows].mean()
-                advantages[rows] = apart / (scores[rows].std() + epsilon) if scaled else apart
-        spread = advantages.unsqueeze(-1) * response_mask
-    return spread, spread
-
-
-def register_estimator() -> None:
-    """Make `agentjudge_grpo` known to the verl of this process; a second time does nothing."""
-    engine("verl.trainer.ppo.core_algos").register_adv_est(ESTIMATOR)(grpo)

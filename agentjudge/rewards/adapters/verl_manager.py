@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentjudge.rewards.adapters.scoring import engine
-from agentjudge.rewards.adapters.verl import register_estimator
+from agentjudge.rewards.adapters.verl_estimator import register_estimator
 
 if TYPE_CHECKING:
     NaiveRewardManager = Any
