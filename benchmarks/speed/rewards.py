@@ -156,6 +156,7 @@ async def load(address: str, path: str, *, n: int, in_flight: int, first: int = 
     began = time.perf_counter()
     await asyncio.gather(*(connection() for _ in range(in_flight)))
     wall = time.perf_counter() - began
+    assert len(seconds) == n, "a request was lost"
     seconds.sort()
     return {
         "answers": len(seconds),
@@ -234,6 +235,9 @@ def main() -> None:
     how = {name: getattr(options, name) for name in ("n", "in_flight", "rounds", "workers", "cache")}
     rounds = measure(**how)
     results = {arm: summed(rows) for arm, rows in rounds.items()}
+    for arm, row in results.items():
+        if row["faults"]:
+            raise SystemExit(f"{arm}: {row['faults']} of {row['answers']} answers were none, or wrong")
     ratios = {}
     for arm in ARMS[1:]:
         pairs = zip(rounds[arm], rounds["bare"], strict=True)

@@ -62,3 +62,6 @@ def test_the_table_and_the_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
             assert told["results"]["graph"]["answers"] == 6 and told["how"]["n"] == 5_000
         else:
             assert "server / bare: 1.50" in out and "5000 requests in 5 rounds, 256 in flight" in out
+    rows["graph"] = [{**rows["graph"][0], "faults": 1}] * 3
+    with pytest.raises(SystemExit, match="graph: 3 of 6 answers were none, or wrong"):
+        rewards.main()
