@@ -257,6 +257,7 @@ def test_the_released_layout_knows_no_tools_and_cuts_a_long_page_in_the_open() -
     whole, _ = asking(PAIR, "<Answer>Response 1</Answer>", profile=RELEASED)
     assert "left out" not in whole.verdict.rationale
 
+
 def test_pairs_of_one_page_begin_alike_so_that_a_server_keeps_the_page() -> None:
     pairs = [(("click('12')", "click('13')"), 0), (("noop()", "click('12')"), 0), (("noop()", "click('12')"), 7)]
     texts = []

@@ -55,8 +55,8 @@ class Judged(Record):
 def right(verdict: Verdict, gold: Gold, *, tie: float = 0.0) -> float | None:
     """How right a verdict is (0..1); None if it is not scored.
 
-    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a ranking if its best is
-    gold's best.
+    A label is right if it is gold's (`case.is_right`); a preference if it is on gold's side, its strength apart; a
+    ranking if its best is gold's best.
 
     Args:
         verdict: in the case's own order.
