@@ -44,7 +44,6 @@ async def judged(model: HFModel, world: World, *, calls: int = 2) -> tuple[Trace
         "veri-r1", model=model, corpus=world.corpus, budget=Budget(turns=calls, tool_calls=calls), seed=0
     )
     trace = await judge.arun(world.cases[0])
-    await judge._tools.aclose()  # not the model, which other tests use
     return trace, world.cases[0]
 
 
