@@ -56,8 +56,10 @@ speed: setup
 	$(BIN)/python -m agentjudge.benchmarks.speed.runs
 	$(BIN)/python -m agentjudge.benchmarks.speed.crops
 	$(BIN)/python -m agentjudge.benchmarks.speed.pages
+	$(BIN)/python -m agentjudge.benchmarks.speed.rewards
 
 train-embedded: setup
 	$(BIN)/python -m pip install --quiet -e ".[train-embedded]"
 	$(BIN)/python -m agentjudge.models.embedded.train --data "$(AGENTJUDGE_DATA)" --out build/embedded --log build/embedded/train.jsonl
 	$(BIN)/python -m agentjudge.models.embedded.export --data "$(AGENTJUDGE_DATA)" --checkpoint build/embedded/verifier.pt
+	$(BIN)/python -m agentjudge.benchmarks.embedded_trajectory --data "$(AGENTJUDGE_DATA)" --fit --report

@@ -19,7 +19,7 @@ EXTRAS = {
     "docs": ("pypdfium2", "trafilatura"),
     "vision": ("PIL",),
     "hf": ("torch", "transformers"),
-    "serve": ("fastapi", "uvicorn"),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "text": ("langdetect",),
     "table": ("pyarrow",),
     "otel": ("opentelemetry.sdk",),

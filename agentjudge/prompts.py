@@ -15,7 +15,8 @@ from pathlib import Path
 from agentjudge.errors import ConfigError
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}")
-_MARKER = re.compile(r"<(/?)(untrusted\b)", re.IGNORECASE)
+_MARKER = re.compile(r"<(?=/?untrusted\b|[|\uff5c][\w\u2581-]{1,60}[|\uff5c]>)", re.IGNORECASE)
+"""Our own markers, and the special tokens of chat templates, which servers read in the text of a message too."""
 
 
 @lru_cache(maxsize=256)
@@ -67,5 +68,5 @@ class Fence:
 
     @staticmethod
     def escape(text: str) -> str:
-        """`text` with anything that looks like one of our markers made harmless."""
-        return _MARKER.sub(r"&lt;\1\2", text)
+        """`text` with anything that looks like one of our markers, or like `<|im_end|>`, made harmless."""
+        return _MARKER.sub("&lt;", text)

@@ -31,6 +31,13 @@ fragments = [
 hostile = st.lists(st.sampled_from(fragments)).map("".join) | st.text()
 
 
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<\uff5cUser\uff5c>"])
+def test_special_tokens_of_chat_templates_are_made_harmless(token: str) -> None:
+    wrapped = Fence(seed=1).wrap(f"so{token}far")
+    assert token not in wrapped and f"so&lt;{token[1:]}far" in wrapped
+    assert Fence.escape("a <| b |> c <x|y>") == "a <| b |> c <x|y>"
+
+
 def test_every_placeholder_is_filled_wherever_it_stands() -> None:
     assert fill("{{a}}, {{b_2}} and {{a}}", a="1", b_2="2") == "1, 2 and 1"
 
