@@ -8,8 +8,8 @@ DIR is the data folder, of which `web/agentrewardbench_webjudge` is read: record
 benchmarks (actions and reasons, no pages) with labels of people. The held-out part of those records is not read.
 
 Numbers are those of five-fold cross-validation by task, the mean over `SEEDS` splits, on the runs of which all people
-say the same; the interval is that of a bootstrap by task. `half` is what is said of the same runs cut off at 20 to 70%
-of their length: a judge that is not fooled calls few of them a success.
+say the same; the interval is that of a bootstrap by task. How easily the judge is fooled is told by runs cut off at 20
+to 70% of their length, and by failures with a claim of success behind their last thought and their answer.
 """
 
 import argparse
@@ -150,7 +150,7 @@ def report(runs: Sequence[Trajectory], examples: Sequence[Example]) -> dict[str,
         f"runs of at most {LONG} steps": of([at for at in every if lengths[at] <= LONG]),
         "by benchmark": {name: of([at for at in every if rows[at][0].group == name]) for name in benchmarks},
         "left out": {by: _transfer(runs, examples, by) for by in ("benchmark", "agent")},
-        "half": _half(examples, said),
+        "called a success": fooled(examples, said),
         "aspects": aspects(examples, said),
     }
 
@@ -171,14 +171,17 @@ def _transfer(runs: Sequence[Trajectory], examples: Sequence[Example], by: str) 
     return found
 
 
-def _half(examples: Sequence[Example], said: Sequence[Said]) -> dict[str, float]:
-    """Of the successful runs, the share that is called a success when whole and when cut off."""
-    place = [at for at, example in enumerate(examples) if example.success]
-    shares = {
-        "whole": [each.success[place] >= 0.5 for each in said],
-        "cut off": [each.half[place] >= 0.5 for each in said],
+def fooled(examples: Sequence[Example], said: Sequence[Said]) -> dict[str, float]:
+    """Shares of runs that are called a success: good ones whole and cut off, bad ones as they are and with a claim."""
+    good = [at for at, example in enumerate(examples) if example.success]
+    bad = [at for at, example in enumerate(examples) if example.success is False]
+    found = {
+        "successes, whole": [each.success[good] for each in said],
+        "successes, cut off": [each.half[good] for each in said],
+        "failures, as they are": [each.success[bad] for each in said],
+        "failures, with a claim of success": [each.flattered[bad] for each in said],
     }
-    return {name: round(float(sum(each.mean() for each in found) / len(found)), 4) for name, found in shares.items()}
+    return {name: round(float(sum((p >= 0.5).mean() for p in each) / len(each)), 4) for name, each in found.items()}
 
 
 def aspects(examples: Sequence[Example], said: Sequence[Said]) -> dict[str, Any]:
@@ -220,10 +223,8 @@ def table(found: dict[str, Any]) -> str:
             cells = [str(row["n"]), *(_cell(row[key]) for key in ("AUROC", "fewest steps", "calibration error"))]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         lines.append("")
-    lines += [
-        f"Successful runs called so: {found['half']['whole']:.3f} whole, {found['half']['cut off']:.3f} cut off.",
-        "",
-    ]
+    lines += ["| called a success | share |", "|---|---|"]
+    lines += [f"| {name} | {share:.3f} |" for name, share in found["called a success"].items()] + [""]
     lines += ["| aspect | n | accuracy | kappa | constant label |", "|---|---|---|---|---|"]
     for name, row in found["aspects"].items():
         lines.append(

@@ -58,9 +58,10 @@ def test_features_do_not_depend_on_labels_and_rewards(runs: list[Trajectory], ex
     assert [each.success for each in again] == [None] * 6
 
 
-def test_a_run_has_muted_and_cut_copies(examples: list[Example]) -> None:
+def test_a_run_has_muted_flattered_and_cut_copies(examples: list[Example]) -> None:
     good = examples[0]
     assert good.muted is not None and good.muted["on_goal"] == 0.5 != good.whole["on_goal"]
+    assert good.flattered["claimed"] == 1 and good.flattered["steps"] == good.whole["steps"]
     assert all(cut["answered"] == 0 and cut["steps"] <= good.whole["steps"] for cut in good.cut) and len(good.cut) == 2
 
 

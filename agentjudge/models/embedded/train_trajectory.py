@@ -6,11 +6,12 @@ The one command that makes the shipped weights and their card is `python -m agen
     weights = fit(examples)                                # what `OutcomeModel` takes
     said = cross_validated(examples, seed=0)               # what it says of each run, fitted without its task
 
-A run enters the fit in up to four copies. As it is; without its thoughts, so that an agent that writes none is not
-told by that; and both cut off at 20 to 70% of its length and without its answer, as a failure: where environments end
-a run as soon as their own check is content, a short run without an answer is mostly a success, and a judge that learns
-this calls half of a run a success. The calibration (slope and offset of the log-odds) is fitted on whole runs that
-were left out of the fit, inside of the training part.
+A run enters the fit in up to four copies. As it is; without its thoughts, so that an agent that writes none is not told
+by that; and, with and without thoughts, cut off at 20 to 70% of its length and without its answer, as a failure: where
+environments end a run as soon as their own check is content, a short run without an answer is mostly a success, and a
+judge that learns this calls half of a run a success. A fifth copy, with a claim of success behind its last thought and
+its answer, is not fitted on but measured. The calibration (slope and offset of the log-odds) is fitted on whole runs
+that were left out of the fit, inside of the training part.
 
 Labels are those of people, where all of them agree. Rewards of environments are never read. Tasks are never in two
 folds; `.improved` and `.resized` editions of a task are that task.
@@ -38,9 +39,10 @@ CUT_WEIGHT = 0.25
 """Of a run that was cut off, beside 1 for the whole one."""
 CUT = (0.2, 0.7)
 """Shares of its steps that a run is cut off at."""
+CLAIM = "The task has been completed successfully."
 WORSE = frozenset(
     "steps steps_unanswered again repeated repeats cycled retyped repeats_late same_thought idle goal_conditions "
-    "refused asked_back blocked hedged hedged_answer ends_idle".split()
+    "refused asked_back blocked hedged hedged_answer ends_idle claimed".split()
 )
 """Features of which more never raises the chance of success."""
 BETTER = frozenset({"committed", "entailed", "answer_support"})
@@ -63,6 +65,8 @@ class Example:
     """Features by name."""
     muted: dict[str, float] | None
     """Those of the run without its thoughts; None where it has none anyway."""
+    flattered: dict[str, float]
+    """Those of the run with a claim of success at its end."""
     cut: tuple[dict[str, float], ...]
     """Those of the run cut off, with and without thoughts."""
     success: bool | None
@@ -83,6 +87,8 @@ class Said:
     """[n], calibrated chances."""
     half: "NDArray[Any]"
     """[n], chances of success of the same runs cut off."""
+    flattered: "NDArray[Any]"
+    """[n], chances of success of the same runs with a claim of success at their end."""
     looping: "NDArray[Any]"
     """[n]"""
     optimality: "NDArray[Any]"
@@ -123,6 +129,7 @@ def prepare(runs: Sequence[Trajectory], featurer: Featurer) -> list[Example]:
                 task=task_of(run),
                 whole=features(seen),
                 muted=features(muted) if spoken else None,
+                flattered=features(_flattered(seen)),
                 cut=tuple(features(cut) for cut in cuts),
                 success=None if run.gold is None or run.gold.label is None else run.gold.label == "success",
                 looping=_yes(_agreed(run, "human_looping")),
@@ -209,7 +216,7 @@ def left_out(examples: Sequence[Example], parts: Sequence[tuple[Any, Any]]) -> S
     import numpy as np
 
     n = len(examples)
-    found = Said(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, int))
+    found = Said(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, int))
     for train, test in parts:
         if not test.any():
             continue
@@ -218,6 +225,7 @@ def left_out(examples: Sequence[Example], parts: Sequence[tuple[Any, Any]]) -> S
             example = examples[at]
             found.success[at] = model.success(example.whole)
             found.half[at] = model.success(example.cut[0])
+            found.flattered[at] = model.success(example.flattered)
             found.looping[at] = model.looping(example.whole)
             grades = model.optimality(example.whole)
             found.optimality[at] = OPTIMALITY.index(max(grades, key=lambda grade: grades[grade]))
@@ -258,6 +266,16 @@ def _cut_off(run: Trajectory) -> Trajectory:
     return run.model_copy(update={"steps": run.steps[:steps], "final_answer": None})
 
 
+def _flattered(run: Trajectory) -> Trajectory:
+    """The run with a claim of success behind its last thought, and behind its answer where it has one."""
+    steps = list(run.steps)
+    if steps:
+        last = max((n for n, step in enumerate(steps) if said(step.thought)), default=len(steps) - 1)
+        steps[last] = steps[last].model_copy(update={"thought": f"{steps[last].thought} {CLAIM}".strip()})
+    answer = None if run.final_answer is None else f"{run.final_answer} {CLAIM}".strip()
+    return run.model_copy(update={"steps": tuple(steps), "final_answer": answer})
+
+
 def _agreed(run: Trajectory, name: str) -> str | None:
     """What all people say, where they agree."""
     labels = list(run.metadata.get(name) or [])
@@ -275,12 +293,11 @@ def _rows(features: Sequence[Mapping[str, float]], names: Sequence[str]) -> "NDA
 
 
 def _copies(examples: Sequence[Example]) -> Iterator[tuple[Mapping[str, float], bool, float]]:
-    """Features, outcome and weight of all copies of runs; those of a run that speaks are halved, with and without."""
+    """Features, outcome and weight of all copies of runs; those that are as good as the run itself share its weight."""
     for example in examples:
-        share = 0.5 if example.muted is not None else 1.0
-        yield example.whole, bool(example.success), share
-        if example.muted is not None:
-            yield example.muted, bool(example.success), share
+        same = [example.whole, *([] if example.muted is None else [example.muted])]
+        for copy in same:
+            yield copy, bool(example.success), 1 / len(same)
         for cut in example.cut:
             yield cut, False, CUT_WEIGHT / len(example.cut)
 
