@@ -30,6 +30,7 @@ def test_the_command_writes_weights_a_table_and_a_card(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command.training, "TREES", {**command.training.TREES, "max_iter": 15})
+    monkeypatch.setattr(command.training, "FOLDS", 2)
     monkeypatch.setattr(command, "DRAWS", 60)
     monkeypatch.setattr(command, "SEEDS", (0, 1))
     folder = tmp_path / command.SET

@@ -101,7 +101,8 @@ def test_cross_validation_speaks_of_runs_that_it_was_not_fitted_on(examples: lis
     assert told.success[place == 1] != pytest.approx(said.success[place == 1])
 
 
-def test_transfer_leaves_whole_groups_out(examples: list[Example]) -> None:
+def test_transfer_leaves_whole_groups_out(examples: list[Example], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "FOLDS", 2)
     for by in ("benchmark", "agent"):
         said = training.transferred(examples, by).success
         gold = np.array([example.success for example in examples])

@@ -133,7 +133,18 @@ def test_a_picture_of_the_last_page_is_read_where_there_is_no_text(judge: Judge,
         "ocr",
     ]
     assert any(ref.kind == "region" and "48.10" in (ref.quote or "") for ref in trace.verdict.evidence)
-    assert trace.verdict.confidence is None
+    assert trace.verdict.confidence is not None, "what a picture says moves nothing that was fitted"
+
+
+def test_a_picture_without_text_is_looked_at_and_cited(judge: Judge, tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr")
+    from PIL import Image
+
+    Image.new("RGB", (320, 200), "white").save(tmp_path / "blank.png")
+    bare = tuple(Step(action=step.action) for step in shop().steps)
+    run = shop().model_copy(update={"steps": bare, "images": (str(tmp_path / "blank.png"),)})
+    trace = judge.run(run)
+    assert trace.verdict.status == "scored" and trace.verdict.evidence[0].kind == "region"
 
 
 @pytest.mark.parametrize("budget", [Budget(turns=1), Budget(tool_calls=1), Budget(tool_calls=0), Budget(turns=0)])

@@ -176,13 +176,16 @@ def _looks(request: Request, reading: Reading) -> list[Call]:
 
 
 def _follows(request: Request, run: Trajectory) -> list[Call]:
-    """What is left to see: the text of a screenshot that was shown, and steps that lists had no room for."""
+    """What is left to see: the text of a screenshot, a picture without any text, and steps that lists left out."""
     read = [event.args.get("image") for event in request.events if event.name == "ocr"]
     viewed = [event for event in request.events if event.name == "view_screenshot" and event.images]
     names = [
         name for name, image in picture_names(run, request.events).items() if viewed and image in viewed[-1].images
     ]
     made = [Call("ocr", {"image": name}) for name in names[-1:] if not read]
+    if read and not any(ref.kind == "region" for event in request.events for ref in event.refs):
+        zoomed = any(event.name == "image_zoom_in_tool" for event in request.events)
+        made += [] if zoomed else [Call("image_zoom_in_tool", {"image": read[-1], "bbox_2d": [0, 0, 1000, 1000]})]
     listed = {event.args.get("start") for event in request.events if event.name == "list_steps"}
     gaps = [event.data.get("next") for event in request.events if event.name == "list_steps"]
     made += [Call("list_steps", gap) for gap in gaps if isinstance(gap, dict) and gap.get("start") not in listed]

@@ -84,8 +84,8 @@ def read_pages(
         pages = "\n".join(line.text for line in lines).casefold()
         new = [value for value in values if value not in known]
         ungrounded = tuple(value for value in new if not _stands(value, pages))
-        moved["support"] = _support(answer, best, verifier)
-        if signs.pages:  # of pictures only the last is read, so others may show it
+        if signs.pages:
+            moved["support"] = _support(answer, best, verifier)
             moved["ungrounded"] = -len(ungrounded) / max(1, len(new))
     pointed = [i for i in signs.taken if names_element(signs.actions[i])]
     moved["missing"] = -len(signs.missing) / max(1, len(pointed))
