@@ -136,6 +136,13 @@ def test_a_picture_of_the_last_page_is_read_where_there_is_no_text(judge: Judge,
     assert trace.verdict.confidence is not None, "what a picture says moves nothing that was fitted"
 
 
+def test_where_no_action_is_recorded_the_reason_says_so_and_there_is_no_confidence(judge: Judge) -> None:
+    bare = tuple(step.model_copy(update={"action": ""}) for step in shop(clicks=9).steps)
+    verdict = judge.judge(shop().model_copy(update={"steps": bare}))
+    assert verdict.status == "scored" and verdict.confidence is None
+    assert "action is recorded" in verdict.rationale and "was taken" not in verdict.rationale
+
+
 def test_a_picture_without_text_is_looked_at_and_cited(judge: Judge, tmp_path: Path) -> None:
     pytest.importorskip("rapidocr")
     from PIL import Image

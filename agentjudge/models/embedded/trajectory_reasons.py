@@ -76,7 +76,7 @@ def _group(group: str, run: Trajectory, signs: Signs) -> str:
     if group == "actions":
         last = signs.taken[-1] if signs.taken else None
         return (
-            "no action was taken"
+            "no action is recorded"
             if last is None
             else f"the last action is {_named(signs.actions[last])} at step {last}"
         )
