@@ -83,7 +83,8 @@ class LoopJudge:
         first = len(trace.turns[0].messages_in) if trace.turns else len(trace.messages)
         results = [i for i, message in enumerate(trace.messages) if i >= first and message.get("role") == "tool"]
         after = next((turn for turn in trace.turns if turn.phase != "plan"), None)
-        opening = len(after.messages_in) - (after.phase == "conclude") if planned and after is not None else first
+        until = len(trace.messages) if after is None else len(after.messages_in) - (after.phase == "conclude")
+        opening = until if planned else first
         kept = trace.messages[first : max([opening, *(place + 1 for place in results)])]
         messages = [*start["messages"], *kept]
         place = {id(message): number for number, message in enumerate(messages)}

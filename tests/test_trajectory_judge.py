@@ -11,12 +11,14 @@ from PIL import Image
 
 from agentjudge.budget import Budget
 from agentjudge.case import Gold, Step, Trajectory
+from agentjudge.evidence import EvidenceStore
 from agentjudge.graphs.overflow import WITHHELD
 from agentjudge.graphs.turns import CHARS
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request, Sampling
 from agentjudge.models.profiles import ModelProfile
 from agentjudge.models.scripted import ScriptedModel
+from agentjudge.rewards.mattered import tool_mattered
 from agentjudge.rewards.terms import correct
 from agentjudge.tools.base import ToolContext
 from agentjudge.trace import Trace
@@ -152,6 +154,26 @@ def test_no_verdict_without_having_looked_at_a_page(tmp_path: Path) -> None:
     assert bare.verdict.status == "scored"  # where there is no page, none can be asked for
 
 
+def test_what_the_tools_were_worth_is_asked_under_the_same_key_points() -> None:
+    concluded: list[Request] = []
+
+    def answer(request: Request) -> Any:
+        if request.phase == "plan":
+            return plan()
+        if request.phase == "act":
+            return "Enough." if request.events else calls(("get_step", {"step": 1}))
+        concluded.append(request)
+        return verdict("success" if request.events else "failure", met="yes" if request.events else "unclear")
+
+    with Judge.load("trajectory", model=ScriptedModel(answer), seed=1) as judge:
+        trace = judge.run(SHOP)
+        worth = judge.wait(tool_mattered(judge, lambda _: EvidenceStore()).ascore(trace, SHOP))
+    assert worth.score == 1.0
+    with_tools, without = (json.dumps(request.messages) for request in concluded)
+    assert without.startswith(json.dumps(trace.messages[:4])[:-1]) and "each of the 2 key points" in without
+    assert not concluded[1].events and "step 1:1" in with_tools and "step 1:1" not in without
+
+
 def test_pictures_of_the_run_without_places_are_shown_to_models_that_see(tmp_path: Path) -> None:
     Image.new("RGB", (320, 200), (40, 90, 200)).save(tmp_path / "key.png")
     case = SHOP.model_copy(update={"images": (str(tmp_path / "key.png"),)})
@@ -217,13 +239,14 @@ def test_a_run_of_two_megabytes_is_judged_within_sixteen_thousand_tokens(at_once
     assert trace.verdict.status == "scored" and trace.verdict.usage.budget_exhausted == "context"
     withheld = [event for event in trace.events if event.error == WITHHELD]
     assert bool(withheld) == (at_once == 12) and all(not event.refs for event in withheld)
+    newest = [event for event in trace.events if event.turn == trace.events[-1].turn]
+    assert any(event.refs for event in newest), "what there is room for is shown"
     said = sum(WITHHELD in str(message.get("content")) for message in trace.messages)
     assert said == len(withheld)  # nothing is missing without a word
 
 
 def test_every_step_and_every_line_is_reached_by_following_what_the_results_say() -> None:
     with Judge.load("trajectory", model=ScriptedModel([])) as judge:
-        from agentjudge.evidence import EvidenceStore
         from agentjudge.tools.trajectory import GetStep, ListSteps, SearchSteps
 
         context = ToolContext(LONG, EvidenceStore())

@@ -43,11 +43,13 @@ def before(trace: Trace, turn: int = 0) -> Trace:
 
     Args:
         trace: any.
-        turn: index of the first turn that is taken back, with all after it.
+        turn: index of the first turn that is taken back, with all after it; a plan, which saw nothing, always stays.
 
     Raises:
         ConfigError: the trace has no such turn.
     """
+    planned = sum(each.phase == "plan" for each in trace.turns)
+    turn = max(turn, min(planned, len(trace.turns) - 1))
     if not 0 <= turn < max(1, len(trace.turns)):
         raise ConfigError(f"there is no turn {turn} in a trace of {len(trace.turns)}")
     opening = trace.turns[turn].messages_in if trace.turns else range(len(trace.messages))
