@@ -67,7 +67,7 @@ async def take_turn(state: State, context: JudgeContext, dialect: Dialect, *, ph
         raise BudgetError(f"no time left of {context.budget.seconds:g} s")
     sampling = _sampling(context, state["spent"], free=phase == "act")
     most = context.budget.context
-    if most is not None and prompt_tokens(state, context) + sampling.max_tokens > most:
+    if most is not None and prompt_tokens(state, context, _rate(state, context)) + sampling.max_tokens > most:
         raise ContextOverflow(f"the conversation leaves no room for an answer in the budget of {most} tokens")
     messages, continue_last = dialect.render(state["messages"])
     spent = state["spent"]
@@ -127,7 +127,8 @@ class Room:
         budget = context.budget
         if budget.context is not None:
             self.rate = _rate(state, context)
-            self.left = budget.context - prompt_tokens(state, context) - ASKING / self.rate - budget.answer_tokens
+            taken = prompt_tokens(state, context, self.rate)
+            self.left = budget.context - taken - ASKING / self.rate - budget.answer_tokens
 
     def take(self, message: Message) -> bool:
         """Whether there is room for a message; it is taken then."""
@@ -146,9 +147,9 @@ def may_act(state: State, context: JudgeContext) -> bool:
     return room.left >= context.sampling.max_tokens + RESULT / room.rate
 
 
-def prompt_tokens(state: State, context: JudgeContext) -> int:
-    """Tokens of the conversation so far: those that the server counted, and an estimate of what came since."""
-    messages, counted, rate = state["messages"], _counted(state), _rate(state, context)
+def prompt_tokens(state: State, context: JudgeContext, rate: float) -> int:
+    """Tokens of the conversation so far: those that the server counted, and at this rate what came since."""
+    messages, counted = state["messages"], _counted(state)
     if counted is None:
         known, since = round(len(json.dumps(context.tools.specs)) / rate), messages
     else:
