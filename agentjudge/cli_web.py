@@ -67,8 +67,13 @@ def _judge(
     runs: list[Any], *, judge_name: str, model: str, seed: int | None, context: int | None, folder: Path | None,
     resume: bool, concurrency: int, as_json: bool, blobs: Path, notes: dict[str, Any],
 ) -> list[Any]:  # fmt: skip
-    """The verdicts on runs, in their order; a single one is shown as it comes about."""
+    """The verdicts on runs, in their order; a single one is shown as it comes about.
+
+    Raises:
+        ConfigError: the judge judges something else.
+    """
     from agentjudge import console
+    from agentjudge.case import Trajectory
     from agentjudge.judge import Judge
     from agentjudge.registry import lookup
     from agentjudge.runs.batch import judge_cases
@@ -79,6 +84,8 @@ def _judge(
     if context is not None:
         budget = lookup("judge", judge_name).target().budget.model_copy(update={"context": context})
     with Judge.load(judge_name, model=model, seed=seed, budget=budget, blobs=blobs) as judge:
+        if Trajectory not in judge.spec.cases:
+            raise ConfigError(f"{judge_name!r} judges no runs; take --judge trajectory, webjudge or checklist")
         if folder is None and len(runs) == 1 and not as_json:
             return [console.stream(judge, runs[0], title=runs[0].goal)]
         with progress(as_json) as steps:

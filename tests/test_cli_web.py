@@ -116,6 +116,11 @@ def test_the_context_is_a_budget(folder: Path) -> None:
     assert found["verdicts"][0]["usage"]["budget_exhausted"] == "context"
 
 
+def test_a_judge_of_something_else_is_refused_before_it_judges(folder: Path) -> None:
+    done = score("runs.jsonl", "--judge", "compare", "--model", "scripted:turns.jsonl")
+    assert (done.exit_code, done.stdout) == (2, "") and "take --judge trajectory" in done.stderr
+
+
 def test_bad_input_is_one_line_that_says_what_to_do(folder: Path) -> None:
     assert "no such file or folder" in refused("nowhere")
     assert "--out" in refused("one.jsonl", "--resume")
