@@ -30,7 +30,7 @@ from agentjudge.graphs.dialect import (
 )
 from agentjudge.graphs.loop import LoopJudge
 from agentjudge.graphs.state import Draft, JudgeContext, Opening, State, shown
-from agentjudge.prompts import fill, load_prompt
+from agentjudge.prompts import Fence, fill, load_prompt
 from agentjudge.registry import register
 from agentjudge.tools.base import ToolCall
 from agentjudge.trace import Message
@@ -210,8 +210,8 @@ class TagDialect(Dialect):
 
 
 def _plain(text: str) -> str:
-    """`text` with anything that looks like a tag of the protocol made harmless."""
-    return _TAGS.sub(r"&lt;\1", text)
+    """`text` with anything that looks like a tag of the protocol, or a special token, made harmless."""
+    return _TAGS.sub(r"&lt;\1", Fence.escape(text))
 
 
 def _claim(state: State) -> Claim:
