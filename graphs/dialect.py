@@ -200,18 +200,26 @@ def plural(count: int, noun: str) -> str:
 
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f]")
+
+
+def _escaped(string: re.Match[str]) -> str:
+    return _CONTROL.sub(lambda control: f"\\u{ord(control[0]):04x}", string[0])
+
 
 def read_object(text: str) -> dict[str, Any]:
     """The JSON object that a text is, with or without a code fence around it.
 
-    The whole text must be the object: an object quoted inside prose may be somebody else's.
+    The whole text must be the object: an object quoted inside prose may be somebody else's. Control characters may
+    stand in its strings as they are: grammars of schema backends let them through.
 
     Raises:
         ParseError: the text is not one JSON object.
     """
     fenced = _FENCE.match(text)
     try:
-        data = from_json(fenced[1] if fenced else text, allow_inf_nan=False)
+        data = from_json(_STRING.sub(_escaped, fenced[1] if fenced else text), allow_inf_nan=False)
     except (ValueError, TypeError) as exc:  # TypeError: a text with lone surrogates
         raise ParseError(f"the answer is not a JSON object: {exc}") from exc
     if not isinstance(data, dict):

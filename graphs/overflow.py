@@ -12,6 +12,7 @@ from typing import Any
 from agentjudge.budget import Spent
 from agentjudge.graphs.dialect import Dialect
 from agentjudge.graphs.state import Instead, JudgeContext, State
+from agentjudge.graphs.turns import free
 from agentjudge.tools.base import ToolCall
 from agentjudge.trace import Message, ToolEvent
 
@@ -42,4 +43,5 @@ def withhold(state: State, context: JudgeContext, dialect: Dialect) -> State | N
         outcomes.append(Instead(number, gone))
         results.append(Instead(places[number], said))
     unseen = Spent(images=-sum(len(events[number].images) for number in newest))
-    return {"messages": results, "events": outcomes, "spent": unseen, "exhausted": "context", "next": "conclude"}
+    update: State = {"messages": results, "events": outcomes, "spent": unseen, "freed": free(state, context, results)}
+    return {**update, "exhausted": "context", "next": "conclude"}

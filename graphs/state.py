@@ -39,6 +39,18 @@ def grow(entries: list[Any], update: Sequence[Any]) -> list[Any]:
     return grown
 
 
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What was taken back of a conversation that the server had counted already."""
+
+    turns: int = 0
+    """Turns taken by then: the next count knows of it."""
+    tokens: int = 0
+    """Tokens, estimated."""
+    rate: float = 0.0
+    """Characters a token, as counted before; 0 for not known."""
+
+
 class State(TypedDict, total=False):
     """State of one judgement. The only input is `case`, a `Case` or its JSON form."""
 
@@ -55,6 +67,7 @@ class State(TypedDict, total=False):
     next: Next
     """The edge to take."""
     verdict: Verdict
+    freed: Freed
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from agentjudge.budget import Spent
 from agentjudge.case import parse_case
 from agentjudge.errors import BudgetError, ContextOverflow
 from agentjudge.graphs.dialect import Dialect
-from agentjudge.graphs.state import JudgeContext, Opening, State
+from agentjudge.graphs.state import Freed, Instead, JudgeContext, Opening, State
 from agentjudge.models.base import Request, Sampling
 from agentjudge.trace import Message, Phase, Turn
 
@@ -153,9 +153,22 @@ def prompt_tokens(state: State, context: JudgeContext, rate: float) -> int:
     if counted is None:
         known, since = round(len(json.dumps(context.tools.specs)) / rate), messages
     else:
-        known = counted.usage.prompt_tokens + counted.usage.completion_tokens
+        known = counted.usage.prompt_tokens + counted.usage.completion_tokens - _freed(state).tokens
         since = messages[max(counted.messages_in, default=-1) + 2 :]
     return known + sum(_tokens(message, context, rate) for message in since)
+
+
+def free(state: State, context: JudgeContext, instead: list[Instead]) -> Freed:
+    """The room won since the server's last count, by messages that are replaced and that it had counted."""
+    rate, counted, messages = _rate(state, context), _counted(state), state["messages"]
+    seen = [each for each in instead if counted is not None and each.place in counted.messages_in]
+    won = (_tokens(messages[each.place], context, rate) - _tokens(each.entry, context, rate) for each in seen)
+    return Freed(len(state.get("turns", [])), _freed(state).tokens + max(0, sum(won)), rate)
+
+
+def _freed(state: State) -> Freed:
+    freed = state.get("freed", Freed())
+    return freed if freed.turns == len(state.get("turns", [])) else Freed()
 
 
 def _counted(state: State) -> Turn | None:
@@ -168,6 +181,8 @@ def _rate(state: State, context: JudgeContext) -> float:
     counted = _counted(state)
     if counted is None:
         return CHARS
+    if freed := _freed(state).rate:
+        return freed
     messages = state["messages"]
     characters = sum(len(json.dumps(messages[i], ensure_ascii=False)) for i in counted.messages_in)
     characters += len(json.dumps(context.tools.specs))

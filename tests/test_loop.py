@@ -178,6 +178,15 @@ def test_a_bug_in_the_model_is_an_internal_failure() -> None:
     assert trace.verdict.failure is not None and trace.verdict.failure.kind == "internal"
 
 
+@pytest.mark.parametrize("control", ["\x08", "\n", "\t", "\x00"])
+def test_control_characters_in_a_verdict_are_no_reason_to_ask_again(control: str) -> None:
+    said = answer(evidence=("bridge:0",)).replace('"reason": "', f'"reason": "a{control}b')
+    assert control in said
+    trace = run(Told(lambda request: said if request.events else call()))
+    assert trace.verdict.status == "scored" and len(trace.turns) == 2
+    assert trace.verdict.rationale.startswith(f"a{control}b")
+
+
 def test_a_result_too_long_for_the_context_is_taken_back_and_the_judge_concludes() -> None:
     def fits_three(request: Request) -> Any:
         if len(request.events) - sum(event.error == WITHHELD for event in request.events) > 3:

@@ -21,7 +21,7 @@ from agentjudge.models.scripted import ScriptedModel
 from agentjudge.rewards.mattered import tool_mattered
 from agentjudge.rewards.terms import correct
 from agentjudge.tools.base import ToolContext
-from agentjudge.trace import Trace
+from agentjudge.trace import Trace, Turn, TurnUsage
 
 POINTS = ("The cart holds one green lamp.", "Nothing else is in the cart.")
 SHOP = Trajectory(
@@ -207,6 +207,7 @@ LONG = Trajectory(
     ),
     final_answer="Page 399 is open.",
 )
+NOISE = "noise " * 500
 BUDGET = Budget(turns=40, tool_calls=80, context=16_384, answer_tokens=1024)
 
 
@@ -281,3 +282,33 @@ def test_the_opening_says_what_it_leaves_out() -> None:
 def test_a_report_without_end_is_cut_in_the_open() -> None:
     trace = run([plan(), verdict()], SHOP.model_copy(update={"final_answer": "x" * 50_000}))
     assert "(44000 more characters are not shown)" in str(trace.messages[3]["content"])
+
+
+def test_a_long_conclusion_that_cannot_be_read_is_repaired_in_the_room_of_results() -> None:
+    """The server's count of the last prompt holds results that were taken back since."""
+
+    class Counting(ScriptedModel):
+        async def act(self, request: Request) -> Turn:
+            turn = await super().act(request)
+            turn.usage = TurnUsage(prompt_tokens=round(tokens(request)), completion_tokens=5)
+            if turn.message_out["content"] == NOISE:
+                turn.usage.completion_tokens = BUDGET.answer_tokens
+            return turn
+
+    asked: list[float] = []
+
+    def answer(request: Request) -> Any:
+        asked.append(tokens(request))
+        if request.phase == "plan":
+            return plan()
+        if request.phase == "act":
+            return calls(("get_step", {"step": len(asked), "part": "observation"}))
+        return verdict(evidence=("step 2:0",)) if NOISE in str(request.messages) else NOISE
+
+    model = Counting(answer, profile=ModelProfile())
+    budget = BUDGET.model_copy(update={"context": 12_000})
+    with Judge.load("trajectory", model=model, budget=budget, sampling=Sampling(max_tokens=64)) as judge:
+        trace = judge.run(LONG)
+    assert trace.verdict.status == "scored" and trace.verdict.usage.budget_exhausted == "context", trace.verdict
+    assert any(event.error == WITHHELD for event in trace.events) and any(event.refs for event in trace.events)
+    assert max(asked) + BUDGET.answer_tokens <= 12_000

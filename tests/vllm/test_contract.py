@@ -11,6 +11,7 @@ import pytest
 from agentjudge.case import CLAIM_LABELS, Claim
 from agentjudge.errors import ModelError
 from agentjudge.evidence import EvidenceStore
+from agentjudge.graphs.dialect import read_object
 from agentjudge.models.base import Model, Request, Sampling, load_model
 from agentjudge.trace import Turn
 
@@ -128,7 +129,7 @@ async def test_label_under_a_schema_stays_in_the_closed_set(model: Model, temper
         check_tokens(turn)
         assert turn.finish_reason == "stop", turn.message_out
         assert not turn.message_out.get("tool_calls")
-        verdict = json.loads(turn.message_out["content"])
+        verdict = read_object(turn.message_out["content"])  # the grammar lets control characters through
         assert list(verdict) == ["reason", "label", "confidence"]
         assert verdict["label"] in CLAIM_LABELS
         assert 0 <= verdict["confidence"] <= 1 and len(verdict["reason"]) <= 80
