@@ -11,6 +11,7 @@ KINDS: dict[str, Kind] = {
     "models": "model",
     "rewards": "reward",
     "benchmarks": "benchmark",
+    "training": "training",
 }
 
 

@@ -208,7 +208,7 @@ def bench(
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["judges", "tools", "models", "rewards", "benchmarks", "papers"]))
+@click.argument("what", type=click.Choice(["judges", "tools", "models", "rewards", "benchmarks", "training", "papers"]))
 @json_option
 def list_command(what: str, as_json: bool) -> None:
     """What there is, and which paper it comes from."""

@@ -19,6 +19,7 @@ EXTRAS = {
     "docs": ("pypdfium2", "trafilatura"),
     "vision": ("PIL",),
     "hf": ("torch", "transformers"),
+    "train": ("trl", "torch", "transformers", "peft", "accelerate", "datasets", "tensorboard"),
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "text": ("langdetect",),
     "table": ("pyarrow",),

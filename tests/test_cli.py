@@ -328,6 +328,7 @@ def test_bench_refuses_bad_input_in_one_helpful_line(
         ("tools", {"retrieve", "search", "fetch"}),
         ("models", {"embedded", "vllm", "openai", "hf", "scripted"}),
         ("benchmarks", {"claims"}),
+        ("training", {"grpo", "gigpo", "claim-gym", "b-star"}),
     ],
 )
 def test_list_says_what_there_is(what: str, names: set[str]) -> None:
