@@ -16,9 +16,9 @@ The log-probabilities are those recorded in the turns, of the sampled tokens: no
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, fsum
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 from agentjudge.case import Case
 from agentjudge.errors import ConfigError
@@ -65,11 +65,14 @@ class SampledLogprob:
 class Noise(Alone):
     """A reward at random, 1 with probability `p`: the control that a claimed gain is to be compared with.
 
-    It depends on what was said, so that a judgement has one reward however often it is scored.
+    It depends on the case, the step and what was said: a judgement has one reward however often it is scored, in a
+    training that was resumed too, and no way of judging is paid better than another for longer than a step.
     """
 
     p: float = 0.5
     seed: int = 0
+    step: int = 0
+    """Of the training."""
     keys: ClassVar = ("noise",)
     low: ClassVar = 0.0
     high: ClassVar = 1.0
@@ -78,13 +81,18 @@ class Noise(Alone):
         if not 0 <= self.p <= 1:
             raise ConfigError(f"a probability lies from 0 to 1, not {self.p!r}")
 
+    def at(self, step: int) -> Self:
+        """See `Declared`; other throws at each step."""
+        return replace(self, step=step)
+
     def score(self, trace: Trace, case: Case) -> RewardResult:
         """See `Reward`; needs no gold."""
         if (found := masked(trace)) is not None:
             return found
         said = [turn.output_ids or turn.message_out for turn in trace.turns]
-        digest = hashlib.sha256(repr((self.seed, case.id, said)).encode("utf-8", "replace")).digest()
-        return of_parts({"noise": float(int.from_bytes(digest[:8], "big") < self.p * 2**64)})
+        thrown = repr((self.seed, self.step, case.id, said)).encode("utf-8", "replace")
+        won = int.from_bytes(hashlib.sha256(thrown).digest()[:8], "big") < self.p * 2**64
+        return of_parts({"noise": float(won)})
 
 
 @register("reward", "intrinsic", paper="2603.08660")

@@ -9,12 +9,12 @@
 
 Each monitor is a small machine without any input but the records: the same records give the same alarms. It raises an
 alarm when something becomes wrong, not at each step for which it stays so. Thresholds are fields; where a paper or an
-engine has none, they are ours, and said so.
+engine has none, they are ours, and said so. An alarm says what to do.
 
 | file | monitors |
 |---|---|
 | `monitors_reward` | does the reward still say what is right: accuracy and collapse step, saturation, control, trust |
-| `monitors_policy` | what becomes of the policy: entropy, lengths, one label for all, void turns, ratios, dead groups |
+| `monitors_policy` | what becomes of the policy: entropy, lengths, labels, calls, void turns, ratios, dead groups |
 | `monitors_reach` | what it can still reach: pass@k, balance |
 """
 
@@ -40,6 +40,7 @@ class Alarm:
     """Of the monitor."""
     value: float
     why: str
+    """What is wrong, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Seen:
     turns: int = 0
     void: int = 0
     """Turns that led to nothing."""
+    calls: int = 0
+    """Of tools."""
     surprise: float | None = None
     """Mean of -log p over its sampled tokens, in nats: an estimate of the entropy at temperature 1."""
     opinion: float | None = None
@@ -193,6 +196,7 @@ def seen(rollout: Rollout, result: RewardResult, case: Case, *, opinion: float |
         tokens=sum(len(turn.output_ids or ()) or turn.usage.completion_tokens for turn in trace.turns),
         turns=len(trace.turns),
         void=len(void_turns(trace)),
+        calls=len(trace.events),
         surprise=-sum(logprobs) / len(logprobs) if logprobs else None,
         opinion=opinion,
     )
@@ -211,8 +215,8 @@ def monitors() -> list[Monitor]:
 
     return [
         reward.RewardAccuracy(), reward.SaturationGap(), reward.TrustGamma(), reward.Masked(),
-        policy.Entropy(), policy.LengthByOutcome(), policy.ClassCollapse(), policy.VoidTurns(), policy.SamplerRatio(),
-        policy.ZeroStd(), reach.PassAtK(), reach.Balance(),
+        policy.Entropy(), policy.LengthByOutcome(), policy.ClassCollapse(), policy.LostClass(), policy.ToolCollapse(),
+        policy.VoidTurns(), policy.SamplerRatio(), policy.ZeroStd(), reach.PassAtK(), reach.Balance(),
     ]  # fmt: skip
 
 

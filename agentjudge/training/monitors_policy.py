@@ -1,6 +1,6 @@
 """What becomes of the policy: does it still say different things, at a sensible length, in turns that lead on?"""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -37,7 +37,10 @@ class Entropy(Monitor):
             self._start = found
         if found >= self.left * self._start:
             return None
-        return f"{found:.3g} nats a token are left of {self._start:.3g}: the policy has ceased to explore"
+        return (
+            f"{found:.3g} nats a token are left of {self._start:.3g}: the policy has ceased to explore; raise "
+            "clip_high or the temperature, or go back to an earlier checkpoint"
+        )
 
 
 @register("training", "length")
@@ -77,7 +80,10 @@ class LengthByOutcome(Monitor):
             self._first = length, share
         if self._first is None or length <= self.growth * self._first[0] or share > self._first[1] + self.margin:
             return None
-        return f"judgements have grown from {self._first[0]:.0f} to {length:.0f} tokens, and are no more often right"
+        return (
+            f"judgements have grown from {self._first[0]:.0f} to {length:.0f} tokens, and are no more often right: "
+            "look for what the reward pays by length, and average the loss over tokens"
+        )
 
 
 @register("training", "class-collapse")
@@ -104,7 +110,109 @@ class ClassCollapse(Monitor):
         due = sum(each.gold == label for each in labelled) / len(labelled)
         if self.value <= self.most or due >= self.balanced:
             return None
-        return f"{self.value:.0%} of the answers are {label!r}, which is right for {due:.0%} of the cases"
+        return (
+            f"{self.value:.0%} of the answers are {label!r}, which is right for {due:.0%} of the cases: stop, go "
+            "back to a checkpoint before, and pay labels beyond chance (reward `evidence_first`)"
+        )
+
+
+@register("training", "lost-class")
+@dataclass(slots=True)
+class LostClass(Monitor):
+    """The least recall of a right label; wrong when one that was found at first is hardly found any more.
+
+    It sees what the share of the commonest answer does not, one label that is given up while the others stay, and
+    whatever the reward does meanwhile. Labels that were not found at the beginning either cannot be lost.
+    """
+
+    left: float = 0.25
+    """Share of the first recall; ours."""
+    found: float = 0.1
+    """First recall from which on a label counts as found; ours."""
+    window: int = 5
+    """Steps."""
+    least: int = 20
+    """Judgements of a label in a window, or its recall is not known; ours."""
+    _last: deque[tuple[float | None, dict[str, list[bool]]]] = field(default_factory=deque)
+    _first: dict[str, float] = field(default_factory=dict)
+    _paid: float | None = None
+    name: ClassVar = "least recall"
+
+    def look(self, record: StepRecord) -> str | None:
+        """See `Monitor`; an answer that is missing has not found its label."""
+        hits: dict[str, list[bool]] = {}
+        for each in record.judgements:
+            if each.gold and each.reward is not None:
+                hits.setdefault(each.gold, []).append(each.answer == each.gold)
+        if not hits:
+            return None
+        self._last.append((record.reward, hits))
+        if len(self._last) < self.window:
+            return None
+        recalls = self._recalls()
+        paid = mean([reward for reward, _ in self._last if reward is not None])
+        self._last.popleft()
+        if self._paid is None:
+            self._paid = paid
+        for label, recall in recalls.items():
+            self._first.setdefault(label, recall)
+        known = {label: recall for label, recall in recalls.items() if self._first[label] >= self.found}
+        if not known:
+            return None
+        worst = min(known, key=lambda label: known[label] / self._first[label])
+        self.value = known[worst]
+        if self.value >= self.left * self._first[worst]:
+            return None
+        assert paid is not None and self._paid is not None  # recalls are of judgements with a reward
+        return (
+            f"{worst!r} is found in {self.value:.0%} of its cases, after {self._first[worst]:.0%}, while the reward "
+            f"went from {self._paid:.3g} to {paid:.3g}: stop, go back to a checkpoint before, and see what the reward "
+            "pays for the other labels"
+        )
+
+    def _recalls(self) -> dict[str, float]:
+        """The recall of each label over the window."""
+        found: dict[str, list[bool]] = {}
+        for _, hits in self._last:
+            for label, each in hits.items():
+                found.setdefault(label, []).extend(each)
+        return {label: sum(each) / len(each) for label, each in sorted(found.items()) if len(each) >= self.least}
+
+
+@register("training", "tool-collapse")
+@dataclass(slots=True)
+class ToolCollapse(Monitor):
+    """Tool calls a judgement; wrong when little is left of what it was: the judge has ceased to check."""
+
+    left: float = 0.2
+    """Share of the first window's; ours."""
+    window: int = 5
+    _calls: Trend = field(init=False)
+    _first: float | None = None
+    _count: int = 0
+    name: ClassVar = "calls"
+
+    def __post_init__(self) -> None:
+        self._calls = Trend(self.window)
+
+    def look(self, record: StepRecord) -> str | None:
+        """See `Monitor`."""
+        calls = mean([float(each.calls) for each in record.judgements])
+        if calls is None:
+            return None
+        self.value = calls
+        self._calls.add(calls)
+        self._count += 1
+        now = self._calls.now
+        assert now is not None  # one was just added
+        if self._count == self.window:
+            self._first = now
+        if self._first is None or now >= self.left * self._first:
+            return None
+        return (
+            f"{now:.2g} tool calls a judgement are left of {self._first:.2g}: the judge has ceased to check; lower the "
+            "price of a call, or pay for the evidence that is found"
+        )
 
 
 @register("training", "void-turns")

@@ -6,7 +6,7 @@ from math import comb
 from typing import ClassVar
 
 from agentjudge.registry import register
-from agentjudge.training.monitors import Monitor, StepRecord, mean
+from agentjudge.training.monitors import Monitor, StepRecord, Trend, mean
 from agentjudge.training.sampling import Sample, balance_score
 
 
@@ -28,8 +28,16 @@ class PassAtK(Monitor):
     """At most the size of the groups."""
     margin: float = 0.02
     """Ours."""
-    _first: tuple[float, float] | None = field(default=None)
+    window: int = 5
+    """Steps; a single one is too few cases to tell."""
+    _one: Trend = field(init=False)
+    _many: Trend = field(init=False)
+    _first: tuple[float, float] | None = None
+    _count: int = 0
     name: ClassVar = "pass at k"
+
+    def __post_init__(self) -> None:
+        self._one, self._many = Trend(self.window), Trend(self.window)
 
     def look(self, record: StepRecord) -> str | None:
         """See `Monitor`."""
@@ -39,12 +47,22 @@ class PassAtK(Monitor):
         if one is None or many is None:
             return None
         self.value = many
-        if self._first is None:
+        self._one.add(one)
+        self._many.add(many)
+        self._count += 1
+        one, many = self._one.now, self._many.now
+        assert one is not None and many is not None  # one was just added to each
+        if self._count == self.window:
             self._first = one, many
+        if self._first is None:
+            return None
         risen, fallen = one - self._first[0], self._first[1] - many
         if risen <= self.margin or fallen <= self.margin:
             return None
-        return f"pass@1 rose by {risen:.3g} and pass@{self.k} fell by {fallen:.3g}: the policy reaches less than before"
+        return (
+            f"pass@1 rose by {risen:.3g} and pass@{self.k} fell by {fallen:.3g}: the policy reaches less than before; "
+            "learn from negative advantages alone for a while, or from harder cases"
+        )
 
 
 @register("training", "balance", paper="2412.17256")
@@ -52,7 +70,7 @@ class PassAtK(Monitor):
 class Balance(Monitor):
     """B-STaR's balance score, its mean over the groups: enough different right answers, and few others among the kept.
 
-    Wrong when less than `left` remains of the best step; then temperature and threshold are to be chosen anew
+    Wrong when less than `left` remains of the best window; then temperature and threshold are to be chosen anew
     (`pick_setting`).
     """
 
@@ -61,8 +79,14 @@ class Balance(Monitor):
     wanted: int = 8
     left: float = 0.5
     """Ours."""
+    window: int = 5
+    """Steps."""
+    _recent: Trend = field(init=False)
     _best: float = 0.0
     name: ClassVar = "balance"
+
+    def __post_init__(self) -> None:
+        self._recent = Trend(self.window)
 
     def look(self, record: StepRecord) -> str | None:
         """See `Monitor`."""
@@ -73,7 +97,10 @@ class Balance(Monitor):
         self.value = mean([balance_score(group, self.threshold, wanted=self.wanted) for group in groups if group])
         if self.value is None:
             return None
-        self._best = max(self._best, self.value)
-        if self.value >= self.left * self._best:
+        self._recent.add(self.value)
+        now = self._recent.now
+        assert now is not None  # one was just added
+        self._best = max(self._best, now)
+        if now >= self.left * self._best:
             return None
-        return f"balance is {self.value:.3g}, after {self._best:.3g}: choose temperature and threshold anew"
+        return f"balance is {now:.3g}, after {self._best:.3g}: choose temperature and threshold anew"

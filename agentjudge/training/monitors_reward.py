@@ -48,10 +48,13 @@ class RewardAccuracy(Monitor):
         if self.value < self.collapsed:
             if self.collapse_step is None:
                 self.collapse_step = record.step
-            return f"the reward agrees with gold in {self.value:.1%} of the judgements: it has collapsed"
+            return f"the reward agrees with gold in {self.value:.1%} of the judgements: it has collapsed, so stop here"
         up, down = self._rewards.change, self._accuracies.change
         if up is not None and down is not None and up > self.margin and down < -self.margin:
-            return f"the reward rose by {up:.3g} while its agreement with gold fell by {-down:.3g}: it is being hacked"
+            return (
+                f"the reward rose by {up:.3g} while its agreement with gold fell by {-down:.3g}: it is being hacked; "
+                "read what is paid best, and go back to a checkpoint before"
+            )
         return None
 
 
@@ -90,7 +93,10 @@ class SaturationGap(Monitor):
             return None
         if self.saturated_at is None:
             self.saturated_at = record.step
-        return f"neither training ({now:.3g}) nor held-out accuracy ({beside:.3g}) has risen over {self.window} records"
+        return (
+            f"neither training ({now:.3g}) nor held-out accuracy ({beside:.3g}) has risen over {self.window} records: "
+            "stop, or bring in new or harder cases"
+        )
 
 
 @register("training", "random-control", paper="2512.16912")
@@ -119,7 +125,10 @@ class RandomControl(Monitor):
         gained, by_chance = record.held_out - self._start, self.control[record.step] - first
         self.value = gained - by_chance
         if by_chance > self.margin and self.value < self.margin:
-            return f"{gained:+.3g} of held-out accuracy, where a reward at random brought {by_chance:+.3g}"
+            return (
+                f"{gained:+.3g} of held-out accuracy, where a reward at random brought {by_chance:+.3g}: do not put "
+                "the gain down to this reward"
+            )
         return None
 
 
@@ -147,7 +156,10 @@ class TrustGamma(Monitor):
         self._below = self._below + 1 if self.value < self.low else 0
         if self._below < self.patience:
             return None
-        return f"for {self._below} steps the judge has thought more of wrong answers than of right ones"
+        return (
+            f"for {self._below} steps the judge has thought more of wrong answers than of right ones: weigh it by "
+            "trust (reward `trust_grpo`), or do without it"
+        )
 
 
 @register("training", "masked")

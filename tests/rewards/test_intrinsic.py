@@ -53,3 +53,11 @@ def test_noise_is_fair_and_the_same_again() -> None:
     assert noise().score(judgement(failed="model"), CLAIM).score is None
     with pytest.raises(ConfigError, match="from 0 to 1"):
         noise(2)
+
+
+def test_noise_throws_anew_at_each_step() -> None:
+    """Nothing that can be said is paid better in the long run; a resumed training pays as the one before."""
+    trace = judgement(label="SUPPORT", said=("so",))
+    steps = [noise().at(step).score(trace, CLAIM).score for step in range(400)]
+    assert 0.4 < sum(map(bool, steps)) / 400 < 0.6
+    assert steps[7:] == [noise().at(3).at(step).score(trace, CLAIM).score for step in range(7, 400)]

@@ -1,6 +1,9 @@
 """Monitors raise an alarm when something becomes wrong, and only then."""
 
 import math
+import pickle
+import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +20,9 @@ from agentjudge.training.monitors_policy import (
     ClassCollapse,
     Entropy,
     LengthByOutcome,
+    LostClass,
     SamplerRatio,
+    ToolCollapse,
     VoidTurns,
     ZeroStd,
 )
@@ -141,6 +146,94 @@ def test_one_label_for_all_is_a_collapse_on_balanced_classes_alone() -> None:
     assert alarms(ClassCollapse(), [record(0, said("N" * 18 + "SSS", balanced))]) == []
 
 
+def answered(answers: str, golds: str, reward: float = 1) -> list[Seen]:
+    return [Seen("g", reward, a == g, answer=a.strip(), gold=g) for a, g in zip(answers, golds, strict=True)]
+
+
+def test_a_label_that_is_no_longer_found_is_lost() -> None:
+    golds = "SRN" * 10
+    good, bad, unread = answered(golds, golds), answered("SNN" * 10, golds, 2), answered("S N" * 10, golds)
+    steps = [record(0, good), record(1, good), record(2, bad), record(3, bad), record(4, good)]
+    monitor = LostClass(window=2)
+    (alarm,) = [found for each in steps if (found := monitor.see(each)) is not None]
+    assert (alarm.step, alarm.value) == (3, 0) and monitor.value == 0.5
+    assert "'R' is found in 0% of its cases, after 100%" in alarm.why and "from 1 to 2" in alarm.why
+    assert alarms(ClassCollapse(), steps) == []
+    assert alarms(LostClass(window=2), [record(0, good), record(1, good), record(2, unread), record(3, unread)]) == [3]
+    assert alarms(LostClass(window=2), [record(s, bad) for s in range(4)]) == [], "what was never found cannot be lost"
+    few = [record(s, (good if s < 2 else bad)[:9]) for s in range(9)]
+    assert alarms(LostClass(window=2), few) == [], "six judgements say nothing"
+
+
+def test_a_judge_that_ceases_to_call_its_tools_is_seen() -> None:
+    steps = [record(s, [Seen("g", 1, calls=calls)] * 4) for s, calls in enumerate([4, 4, 1, 1, 0, 0])]
+    monitor = ToolCollapse(window=2)
+    assert alarms(monitor, steps) == [4] and monitor.value == 0
+    assert alarms(ToolCollapse(window=2), [record(s, [Seen("g", 1)]) for s in range(4)]) == []
+
+
+def collapsing(seed: int, *, steps: int = 40, collapse: bool = True) -> list[StepRecord]:
+    """A weak reader that is paid as Veri-R1 pays: 4 for a right NOT ENOUGH INFO, less for a right label without proof.
+
+    8 groups of 8 a step, balanced labels. It drifts to one answer for all around step 9; or it learns to read.
+    """
+    rng, made = random.Random(seed), []
+    for step in range(steps):
+        drift = 1 / (1 + math.exp((9 - step) / 1.8)) if collapse else 0.0
+        skill = 0.4 if collapse else 0.4 + 0.5 * step / steps
+        seen = []
+        for group in range(8):
+            gold = ("SUPPORT", "REFUTE", "NOT ENOUGH INFO")[(8 * step + group) % 3]
+            for _ in range(8):
+                wrong = [each for each in ("SUPPORT", "REFUTE", "NOT ENOUGH INFO") if each != gold]
+                read = gold if rng.random() < skill else rng.choice(wrong)
+                answer = "NOT ENOUGH INFO" if rng.random() < drift else read
+                proof = rng.random() if gold != "NOT ENOUGH INFO" else 1.0
+                reward = 1 + 3 * proof if answer == gold else 1.0
+                seen.append(Seen(str(group), reward, answer == gold, answer, gold, text=answer, tokens=100, calls=2))
+        made.append(record(step, seen, entropy=0.32 - 0.22 * drift))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_collapse_to_not_enough_info_is_seen_before_step_30(seed: int) -> None:
+    """The end of a first run of ours: one label for all, no variance left, entropy down, the reward up."""
+    steps = collapsing(seed)
+    dead, reward = ZeroStd(most=1), [each.reward or 0 for each in steps]
+    shares = [dead.see(each) or dead.value or 0 for each in steps]
+    assert sum(shares[:3]) / 3 < 0.15 and min(shares[20:]) > 0.9  # type: ignore[arg-type, type-var]
+    assert sum(reward[20:30]) > sum(reward[:10]), "paid better than before"
+    watch = Watch(monitors())
+    for each in steps:
+        watch.see(each)
+    first = {alarm.name: alarm for alarm in reversed(watch.alarms)}
+    assert first["least recall"].step < 20 and first["commonest answer"].step < 20, first
+    assert first["groups without variance"].step < 20
+    assert "stop, go back to a checkpoint" in first["least recall"].why
+    learning = Watch(monitors())
+    for each in collapsing(seed, steps=60, collapse=False):
+        learning.see(each)
+    assert learning.alarms == [], "one that learns to read is left alone"
+
+
+def test_every_alarm_says_what_to_do() -> None:
+    """After what is wrong there is a piece of advice."""
+    watch = Watch(monitors())
+    for each in collapsing(0):
+        watch.see(each)
+    assert len(watch.alarms) > 3 and all(len(re.split("[:;,] ", alarm.why)) > 1 for alarm in watch.alarms)
+
+
+def test_a_watch_goes_on_where_it_was_saved() -> None:
+    steps = collapsing(1)
+    whole, half = Watch(monitors()), Watch(monitors())
+    for each in steps[:12]:
+        whole.see(each), half.see(each)
+    half = pickle.loads(pickle.dumps(half))
+    assert [whole.see(each) for each in steps[12:]] == [half.see(each) for each in steps[12:]]
+    assert whole.alarms == half.alarms and whole.alarms
+
+
 def test_void_turns_are_a_share_of_all_turns() -> None:
     monitor = VoidTurns()
     steps = [record(0, [Seen("g", 1, turns=20, void=1)]), record(1, [Seen("g", 1, turns=10, void=1)]), record(2)]
@@ -181,14 +274,14 @@ def test_a_policy_that_is_surer_of_less_has_shrunk() -> None:
         both = [Seen(name, 1, i < n) for name, n in (("a", a), ("b", b)) for i in range(4)]
         return record(step, both)
 
-    monitor = PassAtK(k=4)
+    monitor = PassAtK(k=4, window=1)
     assert alarms(monitor, [at(0, 1, 1), at(1, 3, 1), at(2, 4, 0)]) == [2] and monitor.value == 0.5
 
 
 def test_balance_that_is_lost_asks_for_another_setting() -> None:
     varied = [Seen("g", 1, True, text=text) for text in "abcd"]
     alike = [Seen("g", 1, True, text="a")] * 4
-    monitor = Balance(wanted=4)
+    monitor = Balance(wanted=4, window=1)
     assert alarms(monitor, [record(0, varied), record(1, alike)]) == [1] and monitor.value == 1 / 4 * 1 / 4
 
 
@@ -208,7 +301,7 @@ def test_all_monitors_pass_over_a_step_of_which_nothing_is_known() -> None:
     watch = Watch(monitors())
     assert watch.see(record(0)) == [] and watch.values == {}
     names = [monitor.name for monitor in watch.monitors]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 14
 
 
 def test_the_same_records_give_the_same_alarms() -> None:
