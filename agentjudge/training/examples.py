@@ -26,6 +26,7 @@ from agentjudge.registry import lookup
 from agentjudge.trace import Message, Trace, Turn
 from agentjudge.training.rollouts import parents
 from agentjudge.training.rows import Policy, TrainRow, assemble
+from agentjudge.training.templates import turn_end
 
 IGNORED = -100
 """The label of a token that is not trained, as torch's cross entropy ignores it."""
@@ -107,7 +108,7 @@ class _View:
         self, trace: Trace, tokenizer: Any, dialect: Dialect, tools: list[dict[str, Any]], profile: ModelProfile
     ) -> None:
         self._trace, self._tokenizer, self._dialect, self._tools = trace, tokenizer, dialect, tools
-        self._profile = profile
+        self._profile, self._end = profile, turn_end(tokenizer).text
 
     def spoken(self, turn: Turn, before: _Spoken | None) -> _Spoken:
         said, going_on = self._dialect.render([self._trace.messages[place] for place in turn.messages_in])
@@ -116,17 +117,17 @@ class _View:
         answer = self._answer(turn, said, prompt, thinking)
         kept = "" if before is None else before.prompt + before.answer
         if before is not None and prompt.startswith(kept):
-            prompt_ids = before.prompt_ids + before.output_ids + self._ids(prompt[len(kept) :])
+            prompt_ids = before.prompt_ids + before.output_ids + self._behind(prompt[len(kept) :])
         else:
             prompt_ids = self._ids(prompt)
-        return _Spoken(prompt, answer, prompt_ids, self._ids(answer))
+        return _Spoken(prompt, answer, prompt_ids, self._behind(answer))
 
     def _answer(self, turn: Turn, said: Sequence[Message], prompt: str, thinking: bool | None) -> str:
         """The text of an answer up to its end: a stop string of the judge's, or the end of a turn."""
         text = str(turn.message_out.get("content") or "")
         if any(text.endswith(stop) for stop in self._dialect.stop):
             return text
-        end = str(self._tokenizer.eos_token)
+        end = self._end
         if self._profile.protocol == "tags":
             return text + end
         whole = self._text([*said, turn.message_out], thinking)
@@ -154,7 +155,11 @@ class _View:
         return str(text)
 
     def _ids(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _behind(self, text: str) -> list[int]:
+        """The ids of a text that follows another one, without the mark that some tokenizers put at a beginning."""
+        return self._ids(self._end + text)[1:]
 
 
 def _no_picture(image: str) -> NoReturn:

@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from tiny_policies import tiny_tokenizer
 
-from agentjudge.errors import DataError
+from agentjudge.errors import ConfigError, DataError
+from agentjudge.judge import Judge
 from agentjudge.models.profiles import GENERIC, ModelProfile
+from agentjudge.registry import lookup
 from agentjudge.tools.retrieve import Retrieve
 from agentjudge.trace import Trace
-from agentjudge.training.examples import IGNORED, sft_examples
+from agentjudge.training.examples import IGNORED, example_of, sft_examples
 from agentjudge.training.gym import ClaimGym, Slop, demonstrations
 from agentjudge.training.gym.oracle import Protocol
+from agentjudge.training.rows import assemble
+from agentjudge.training.tokens import Sampled, TokenModel
 
 TAGS = ModelProfile(family="oracle", protocol="tags")
 
@@ -101,5 +105,35 @@ async def test_a_template_without_the_end_of_a_turn_is_refused(tokenizer: Any, t
     [trace] = await traces(1)
     endless = tiny_tokenizer()
     endless.chat_template = tokenizer.chat_template.replace("<|im_end|>", "\n")
-    with pytest.raises(DataError, match="end of a turn"):
+    with pytest.raises(ConfigError, match="not with a special token"):
         sft_examples(trace, endless, tools=tools, profile=GENERIC)
+
+
+class Dictated:
+    """A sampler that samples what it is told to."""
+
+    def __init__(self, answers: Sequence[Sequence[int]]) -> None:
+        self.answers = list(answers)
+
+    async def sample(self, prompt: Sequence[int], **_: Any) -> Sampled:
+        ids = list(self.answers.pop(0))
+        return Sampled(ids, [0.0] * len(ids), "stop", "")
+
+    async def aclose(self) -> None: ...
+
+
+async def test_a_rollout_that_says_the_same_has_the_same_tokens(tokenizer: Any) -> None:
+    gym, seen = ClaimGym(hops=(1, 2)), 0
+    async for case, trace in demonstrations(gym.worlds(), slop=Slop(0.4, 0.4)):
+        world = gym.world(seen)
+        tool = Retrieve(world.corpus, world.index, k=3)
+        [(ids, labels)] = sft_examples(trace, tokenizer, tools=[tool.spec()])
+        model = TokenModel(Dictated(trained(labels)), tokenizer, profile=GENERIC)
+        judge = Judge(lookup("judge", "veri-r1").target(), model=model, tools=[tool], seed=0)
+        rollout = await judge.arun(case)
+        assert rollout.verdict.label == trace.verdict.label
+        [row] = assemble(rollout)
+        assert row.input_ids == ids and example_of(row).labels == labels
+        seen += 1
+        if seen == 5:
+            break
