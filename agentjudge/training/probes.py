@@ -7,7 +7,8 @@
 | module | question |
 |---|---|
 | `probes` | does it know the cases by heart? |
-| `probes_faithful` | do its reasons and its evidence bear its verdicts, and do these change with the evidence? |
+| `probes_faithful` | do its evidence and its reasons bear its verdicts? |
+| `probes_causal` | would its verdicts be others with other evidence? |
 | `probes_reach` | what does it reach that it did not at the start, and the other way round? |
 
 A gain on cases that were learned by heart is none: on such ones even a reward at random brings some (arXiv

@@ -1,14 +1,30 @@
 """Probes: a model that knows texts by heart is told from one that does not, and a verdict's ground from its colour."""
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from judgements import Call, judgement
+from tiny_models import build_qwen3
 
-from agentjudge.case import Claim, Comparison, Trajectory
+from agentjudge.case import Claim, Comparison, Document, Gold, Trajectory
 from agentjudge.errors import ConfigError, DataError, ModelError
+from agentjudge.evidence import EvidenceRef
+from agentjudge.judge import Judge
+from agentjudge.models.base import Request
+from agentjudge.models.embedded.verifier import Scores, Verifier
+from agentjudge.models.hf import HFModel
 from agentjudge.models.scripted import ScriptedModel
+from agentjudge.tools.corpus import Corpus
+from agentjudge.trace import Trace
+from agentjudge.training.gym import ClaimGym, demonstrations
 from agentjudge.training.probes import ASKED, OfModel, OfSampler, contamination, fresh, text_of
+from agentjudge.training.probes_causal import Change, Unmoved, swapped, unmoved
+from agentjudge.training.probes_faithful import faithfulness
 
 READ = [
     "The lighthouse of Brandt Point was built of red brick in 1846 and has warned ships of the shoals ever since.",
@@ -129,3 +145,163 @@ def test_the_text_of_a_case() -> None:
     assert text_of(Claim(id="c", claim="It is so.", context="elsewhere")) == "It is so."
     assert text_of(Comparison(id="p", prompt="Which?", responses=("This.", "That."))) == "Which?\n\nThis.\n\nThat."
     assert text_of(Trajectory(id="t", goal="Buy it.", final_answer="Done.")) == "Buy it."
+
+
+async def test_a_real_model_that_has_read_nothing(tmp_path: Path) -> None:
+    build_qwen3(tmp_path, context=512)
+    model = HFModel(str(tmp_path))
+    found = await contamination(OfModel(model), READ[:2], fractions=(0.6,), concurrency=1)
+    await model.aclose()
+    assert found.failed == 0 and found.shares[0].n == 2 and not found.suspicious
+
+
+# faithfulness
+
+
+async def judged_rightly(many: int) -> list[Trace]:
+    traces: list[Trace] = []
+    async for _, trace in demonstrations(ClaimGym(split="test", seed=3).worlds()):
+        traces.append(trace)
+        if len(traces) == many:
+            break
+    return traces
+
+
+def relabelled(trace: Trace, label: str) -> Trace:
+    return replace(trace, verdict=trace.verdict.model_copy(update={"label": label}))
+
+
+async def test_the_embedded_verifier_tells_right_evidence_from_any_other() -> None:
+    traces = [trace for trace in await judged_rightly(24) if trace.verdict.label != "NOT ENOUGH INFO"]
+    found = faithfulness(traces, Verifier.load())
+    assert found.every.n == 16 and found.every.agreed.mean > 0.8 and set(found.by_label) == {"SUPPORT", "REFUTE"}
+    assert found.every.floor is not None and found.every.agreed.low > found.every.floor.high
+    turned = {"SUPPORT": "REFUTE", "REFUTE": "SUPPORT"}
+    wrong = faithfulness([relabelled(each, turned[each.verdict.label or ""]) for each in traces], Verifier.load())
+    assert wrong.every.agreed.mean < 0.2 and wrong.every.probability.mean < found.every.probability.mean
+
+
+class Words:
+    """A reader that takes a text at its word: what it says of a claim stands in it."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        places = [0 if claim in text else 1 if f"not {claim}" in text.casefold() else 2 for claim, text in pairs]
+        return Scores(np.zeros(len(pairs), np.float32), np.eye(3, dtype=np.float32)[places])
+
+
+def test_each_link_is_counted_by_itself() -> None:
+    def verdict(name: str, label: str, evidence: str, reason: str = "") -> Trace:
+        trace = judgement(Claim(id=name, claim=name), label=label, rationale=reason)
+        refs = [EvidenceRef(kind="text", doc="d", start=0, end=len(evidence), quote=evidence)] if evidence else []
+        return replace(trace, verdict=trace.verdict.model_copy(update={"evidence": tuple(refs)}))
+
+    traces = [
+        verdict("a", "SUPPORT", "surely a", "surely a"),
+        verdict("b", "SUPPORT", "something", "It is b! Something."),
+        verdict("c", "SUPPORT", ""),
+        verdict("d", "NOT ENOUGH INFO", "nothing"),
+        judgement(Claim(id="e", claim="e")),
+        judgement(Comparison(id="p", prompt="?", responses=("1", "2")), preference=1),
+    ]
+    found = faithfulness(traces, Words())
+    assert (found.every.n, found.left_out, found.bare) == (4, 2, 1)
+    assert found.every.agreed.mean == found.every.probability.mean == 0.5
+    assert found.by_label["SUPPORT"].agreed.mean == pytest.approx(1 / 3)
+    assert found.by_label["NOT ENOUGH INFO"].agreed.mean == 1
+    assert found.every.floor is not None and found.every.floor.mean == 0.25, "only the one that is of no evidence"
+    assert found.reason is not None and (found.reason.mean, found.reason.n) == (1.0, 2)
+    assert found.grounded is not None and (found.grounded.mean, found.grounded.n) == (pytest.approx(1 / 3), 3)
+    with pytest.raises(DataError, match="nothing to read"):
+        faithfulness(traces[4:], Words())
+
+
+# the causal probe
+
+CORPUS = Corpus(
+    [
+        Document.of_sentences("tower", ["The tower of Alm is 90 m high.", "It was built by monks."], title="Alm"),
+        Document.of_sentences("lake", ["The lake of Bree is 12 m deep.", "It freezes in January."], title="Bree"),
+    ]
+)
+CLAIMS = [
+    Claim(id="a", claim="The tower of Alm is 90 m high.", gold=Gold(label="SUPPORT")),
+    Claim(id="b", claim="The lake of Bree is 12 m deep.", gold=Gold(label="SUPPORT")),
+]
+
+
+def reads(request: Request) -> Any:
+    """Says SUPPORT where it sees the very words, in the conversation as well as in the records."""
+    seen = {ref.quote: ref.id for event in request.events for ref in event.refs}
+    if request.phase == "act" and not request.events:
+        return searched(request)
+    told = any(request.case.claim in str(m["content"]) for m in request.messages if m["role"] == "tool")  # type: ignore[attr-defined]
+    assert told == (request.case.claim in seen)  # type: ignore[attr-defined]
+    if not told:
+        return json.dumps({"reason": "No.", "evidence": [], "label": "NOT ENOUGH INFO", "confidence": 0.5})
+    return supported(seen[request.case.claim])  # type: ignore[attr-defined]
+
+
+def knows(request: Request) -> Any:
+    """Looks it up, for appearances."""
+    shown = [ref.id for event in request.events for ref in event.refs]
+    return searched(request) if request.phase == "act" and not shown else supported(*shown[:1])
+
+
+def searched(request: Request) -> dict[str, Any]:
+    function = {"name": "retrieve", "arguments": json.dumps({"query": request.case.claim, "k": 1})}  # type: ignore[attr-defined]
+    return {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+
+
+def supported(*ids: str) -> str:
+    return json.dumps({"reason": "So it says.", "evidence": ids, "label": "SUPPORT", "confidence": 0.9})
+
+
+def held(policy: Any, change: Change, **options: Any) -> Unmoved:
+    with Judge.load("veri-r1", model=ScriptedModel(policy), corpus=CORPUS) as judge:
+        traces = [judge.run(case) for case in CLAIMS]
+        assert [trace.verdict.label for trace in traces] == ["SUPPORT", "SUPPORT"]
+        return judge.wait(unmoved(judge, traces, change=change, **options))
+
+
+@pytest.mark.parametrize("change", ["kept", "removed", "swapped"])
+def test_a_verdict_that_rests_on_evidence_goes_with_it(change: Change) -> None:
+    found = held(reads, change)
+    stays = change == "kept"
+    assert (found.same.mean, found.same.n, found.failed, found.left_out) == (float(stays), 2, 0, 0)
+    assert found.became == ({} if stays else {"NOT ENOUGH INFO": 2})
+    assert found.by_label["SUPPORT"].mean == found.same.mean
+
+
+@pytest.mark.parametrize("change", ["kept", "removed", "swapped"])
+def test_a_verdict_that_was_known_by_heart_stays(change: Change) -> None:
+    assert held(knows, change).same.mean == 1
+
+
+def test_a_sentence_is_swapped_wherever_it_stands() -> None:
+    with Judge.load("veri-r1", model=ScriptedModel(reads), corpus=CORPUS) as judge:
+        trace = judge.run(CLAIMS[0])
+    other = "A sentence about something else, and quite a long one, which needs more room than was there before."
+    found = swapped(trace, [other, CLAIMS[0].claim])
+    assert found is not None and found.messages is not trace.messages
+    text = json.dumps([message["content"] for message in found.messages if message["role"] == "tool"])
+    assert other in text and CLAIMS[0].claim not in text and "It was built by monks." in text
+    (ref,) = [ref for event in found.events for ref in event.refs if ref.id == "tower:0"]
+    assert ref.quote == other and (ref.end or 0) - (ref.start or 0) == len(other)
+    assert json.dumps(trace.to_json()) != json.dumps(found.to_json()) and Trace.from_json(found.to_json())
+    assert swapped(trace, [CLAIMS[0].claim]) is None, "there is nothing else"
+    assert swapped(judgement(label="SUPPORT", calls=[Call(shows=["a"])]), [other]) is None, "nothing is cited"
+
+
+def test_what_says_nothing_is_left_out() -> None:
+    def down(request: Request) -> Any:
+        if request.phase == "conclude" and not request.events and request.case.id == "a":
+            raise ModelError("no server")
+        return reads(request)
+
+    found = held(down, "removed")
+    assert (found.failed, found.same.n, found.left_out) == (1, 1, 0)
+    with Judge.load("veri-r1", model=ScriptedModel(reads), corpus=CORPUS) as judge:
+        with pytest.raises(DataError, match="can be removed"):
+            judge.wait(unmoved(judge, [judgement(label="SUPPORT"), judgement()]))
+        with pytest.raises(ConfigError, match="not 'burnt'"):
+            judge.wait(unmoved(judge, [], change="burnt"))  # type: ignore[arg-type]
