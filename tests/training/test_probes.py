@@ -25,6 +25,7 @@ from agentjudge.training.gym import ClaimGym, demonstrations
 from agentjudge.training.probes import ASKED, OfModel, OfSampler, contamination, fresh, text_of
 from agentjudge.training.probes_causal import Change, Unmoved, swapped, unmoved
 from agentjudge.training.probes_faithful import faithfulness
+from agentjudge.training.probes_reach import reached, read_tries, shrunk
 
 READ = [
     "The lighthouse of Brandt Point was built of red brick in 1846 and has warned ships of the shoals ever since.",
@@ -305,3 +306,45 @@ def test_what_says_nothing_is_left_out() -> None:
             judge.wait(unmoved(judge, [judgement(label="SUPPORT"), judgement()]))
         with pytest.raises(ConfigError, match="not 'burnt'"):
             judge.wait(unmoved(judge, [], change="burnt"))  # type: ignore[arg-type]
+
+
+# reach
+
+
+def write_tries(path: Path, tries: dict[str, list[bool | None]]) -> Path:
+    rows = [{"case": case, "right": right} for case, each in tries.items() for right in each]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_policy_that_is_surer_of_less(tmp_path: Path) -> None:
+    """At first each case is solved once in four times; then three quarters always, and the others never."""
+    start = {str(n): [True, False, False, False] for n in range(40)}
+    now: dict[str, list[bool | None]] = {str(n): [n % 4 > 0] * 4 for n in range(40)}
+    found = reached(start, read_tries(write_tries(tmp_path / "now.jsonl", now)), ks=(4, 1, 8))
+    assert [(each.k, each.start.mean, each.now.mean, each.n) for each in found] == [
+        (1, 0.25, 0.75, 40),
+        (4, 1, 0.75, 40),
+    ]
+    assert found[0].change.low > 0 > found[1].change.high and shrunk(found)
+    assert not shrunk(reached(start, start, ks=(1, 4))) and not shrunk(found[:1])
+
+
+def test_tries_are_read_and_refused(tmp_path: Path) -> None:
+    path = write_tries(tmp_path / "tries.jsonl", {"a": [True, None, False], "b": [None]})
+    assert read_tries(path) == {"a": [True, False]}
+    with pytest.raises(DataError, match="sample more"):
+        reached(read_tries(path), {"a": [True]}, ks=(2,))
+    with pytest.raises(ConfigError, match="at least 1"):
+        reached({}, {}, ks=(0,))
+    for text, complaint in {
+        "[1]": "line 1: expected",
+        '{"case": "a"}': "line 1: expected",
+        '{"case": "a", "right": 1}': "true, false or null",
+        '{"case": "a", "right": null}': "no try that counts",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(DataError, match=complaint):
+            read_tries(path)
+    with pytest.raises(DataError, match="cannot read"):
+        read_tries(tmp_path / "none.jsonl")
