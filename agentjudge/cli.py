@@ -23,6 +23,7 @@ from agentjudge.cli_options import (
 )
 from agentjudge.cli_runs import judge, report, rescore, view
 from agentjudge.cli_serve import serve
+from agentjudge.cli_train import train
 from agentjudge.cli_web import score
 from agentjudge.errors import AgentJudgeError, ConfigError, DataError
 
@@ -243,7 +244,7 @@ def doctor(model: str | None, as_json: bool) -> None:
     sys.exit(FAILED if any(finding.state == "problem" for finding in findings) else 0)
 
 
-for command in (judge, score, rescore, report, view, serve):
+for command in (judge, score, rescore, report, view, serve, train):
     main.add_command(command)
 
 if __name__ == "__main__":

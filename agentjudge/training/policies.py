@@ -1,0 +1,74 @@
+"""The model that is trained, its tokenizer and its template, from the file of a run. torch and transformers.
+
+policy = load_policy(config.model)
+policy.model, policy.tokenizer, policy.profile
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agentjudge.errors import ConfigError, boundary, require
+from agentjudge.models.profiles import GENERIC, ModelProfile, profile_of
+from agentjudge.training import templates
+from agentjudge.training.config import ModelTable
+
+ADAPTER = "adapter_config.json"
+"""File by which a folder of adapters alone is known."""
+
+
+class Policy(NamedTuple):
+    """What is trained."""
+
+    model: Any
+    tokenizer: Any
+    profile: ModelProfile
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that the model takes at most; None where it does not say."""
+        found: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return found
+
+
+def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
+    """The model of a file, with a template that keeps what was said.
+
+    Args:
+        table: of the file.
+        path: another folder than that of the file, such as a checkpoint; a folder of adapters is merged into its base.
+
+    Raises:
+        ConfigError: no such model, no usable chat template, or an unknown profile.
+    """
+    torch, transformers = require("torch", extra="train"), require("transformers", extra="train")
+    where = str(path or table.path)
+    if Path(where).is_dir() and not any((Path(where) / name).is_file() for name in ("config.json", ADAPTER)):
+        raise ConfigError(f"no model in {where}: it has no config.json")
+    dtype = "auto" if table.dtype == "auto" else torch.float32
+    options = {"dtype": dtype, "attn_implementation": "sdpa"}
+    with boundary(ConfigError, f"cannot load the model {where}"):
+        if (Path(where) / ADAPTER).is_file():
+            peft = require("peft", extra="train")
+            model = peft.AutoPeftModelForCausalLM.from_pretrained(where, **options).merge_and_unload()
+        else:
+            model = transformers.AutoModelForCausalLM.from_pretrained(where, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if table.keep_prefix:
+        templates.keep_prefix(tokenizer)
+    templates.turn_end(tokenizer)
+    return Policy(model, tokenizer, _profile(table, where, str(model.config.model_type)))
+
+
+def _profile(table: ModelTable, where: str, architecture: str) -> ModelProfile:
+    if table.profile == "tags":
+        return ModelProfile(family="tags", protocol="tags")
+    if table.profile:
+        found = profile_of(table.profile)
+        if found is GENERIC and table.profile != "generic":
+            raise ConfigError(f"there is no profile {table.profile!r}: name a family of models, 'generic' or 'tags'")
+        return found
+    # What a folder of our own is called says nothing about the model in it.
+    found = GENERIC if Path(where).exists() else profile_of(where)
+    return profile_of(architecture.replace("_", "-")) if found is GENERIC else found

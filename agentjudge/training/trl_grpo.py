@@ -1,0 +1,246 @@
+"""Reinforcement of a judge on one machine: `agentjudge train grpo`.
+
+    train_grpo(read_config("grpo.toml"))
+    train_grpo(config, resume=True)                      # on from the last whole checkpoint
+
+    folder/checkpoint-50/      weights, optimiser, schedule: a run killed at any moment goes on from here
+    folder/final/              the model at the end, for `hf:` and for vLLM (adapters alone, where LoRA was trained)
+    folder/log.jsonl ...       see `trl_log`; folder/tensorboard/
+
+Judges run on the weights that are trained (`TorchSampler`), in this process and at once, so there is one policy and one
+version of it. One process: for several machines or dozens of GPUs there is the engine verl.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agentjudge.errors import ConfigError, require
+from agentjudge.models.base import Model
+from agentjudge.training.config import TrainConfig
+from agentjudge.training.curriculum import chosen
+from agentjudge.training.groups import Drawing, reward_of
+from agentjudge.training.lessons import Lesson, estimator_of, taught
+from agentjudge.training.monitors import StepRecord
+from agentjudge.training.policies import Policy, load_policy
+from agentjudge.training.sources import open_source
+from agentjudge.training.tokens import TokenModel, TokenSampler
+from agentjudge.training.torch_sampler import TorchSampler
+from agentjudge.training.trl_batches import micro_batches
+from agentjudge.training.trl_log import Bar, StepLog
+from agentjudge.training.trl_trainer import Compared, Inputs, trainer_class
+
+FINAL = "final"
+
+
+class Trained(NamedTuple):
+    """How a training ended."""
+
+    folder: Path
+    """Of the model."""
+    steps: int
+    stopped: str
+    """Why it ended before its time; empty if it did not."""
+
+
+def train_grpo(
+    config: TrainConfig, *, resume: bool = False, on_step: Callable[[int, Mapping[str, Any]], None] | None = None
+) -> Trained:
+    """Train, and write the model to `final`.
+
+    Args:
+        config: of the run.
+        resume: go on from the last whole checkpoint in the folder; from the start where there is none.
+        on_step: called with the numbers of each step.
+
+    Raises:
+        ConfigError: what was asked for cannot be had; told before anything is trained, as far as it can be known.
+        DataError: cases that the reward cannot score, or drift under the policy `strict`.
+        ModelError: the sampler stayed out, or the loss is no number.
+    """
+    torch = require("torch", extra="train")
+    folder = config.output.folder
+    checkpoint = last_checkpoint(folder) if resume else None
+    if not resume and last_checkpoint(folder) is not None:
+        raise ConfigError(f"{folder} holds a run already: go on with it (--resume), or name another folder")
+    if config.grpo.threads is not None:
+        torch.set_num_threads(config.grpo.threads)
+    reward, estimator = reward_of(config), estimator_of(config)
+    done = int(checkpoint.name.rpartition("-")[2]) if checkpoint else None
+    steplog = StepLog(folder, resumed=done, stop_on=config.monitors.stop_on)
+    source = open_source(config)
+    policy = load_policy(config.model)
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        bar = stack.enter_context(Bar(config.grpo.steps, doing="grpo"))
+        lessons = _Lessons(config, runner, steplog, bar, estimator, on_step)
+        trainer = trainer_class()(
+            model=policy.model,
+            steps=lessons,
+            correct=config.grpo.importance_cap,
+            args=_arguments(config),
+            train_dataset=require("datasets", extra="train").Dataset.from_list([{"prompt": ""}]),
+            processing_class=policy.tokenizer,
+            peft_config=_lora(config),
+        )
+        quiet(trainer)
+        sampler = _sampler(config, trainer, policy)
+        stack.callback(lambda: runner.run(sampler.aclose()))
+        model = TokenModel(
+            sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context
+        )
+        if config.curriculum is not None:
+            source = runner.run(chosen(source, config, model, reward, folder=folder))
+        lessons.begin(Drawing(source, config, model, reward), trainer, sampler, model)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.save_model(str(folder / FINAL))
+        policy.tokenizer.save_pretrained(folder / FINAL)
+    alarm = steplog.stopped
+    stopped = f"{alarm.name}: {alarm.why}" if alarm else ""
+    return Trained(folder / FINAL, int(trainer.state.global_step), stopped)
+
+
+class _Lessons:
+    """The steps of a training: `Steps` of its trainer."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        runner: asyncio.Runner,
+        steplog: StepLog,
+        bar: Bar,
+        estimator: Any,
+        on_step: Callable[[int, Mapping[str, Any]], None] | None,
+    ) -> None:
+        self._config, self._runner, self._log, self._bar = config, runner, steplog, bar
+        self._estimator, self._on_step = estimator, on_step
+        self._lesson: Lesson | None = None
+
+    def begin(self, drawing: Drawing, trainer: Any, sampler: TokenSampler, model: Model) -> None:
+        """Everything is there now."""
+        self._drawing, self._trainer, self._sampler, self._model = drawing, trainer, sampler, model
+
+    def draw(self, number: int) -> list[Inputs]:
+        """See `Steps`."""
+        grpo, trainer = self._config.grpo, self._trainer
+        if isinstance(self._sampler, TorchSampler):
+            self._sampler.version = f"step-{trainer.state.global_step}"
+        lesson = taught(self._runner.run(self._drawing.step(number)), self._estimator)
+        self._lesson = lesson
+        return micro_batches(
+            lesson.paid,
+            lesson.whole,
+            loss=grpo.loss,
+            size=grpo.micro_batch,
+            pad=trainer.processing_class.pad_token_id,
+            skip=grpo.beta == 0 and grpo.entropy == 0,
+            device=trainer.accelerator.device,
+        )
+
+    def numbers(self, compared: Sequence[Compared]) -> dict[str, float]:
+        """See `Steps`."""
+        if self._lesson is None:
+            return {}
+        numbers = dict(self._lesson.numbers)
+        if compared:
+            numbers["sampler_difference"] = sum(each.difference for each in compared) / len(compared)
+        return numbers
+
+    def logged(self, step: int, logs: Mapping[str, Any], compared: Sequence[Compared]) -> bool:
+        """See `Steps`."""
+        seen = self._lesson.seen if self._lesson else ()
+        ratios = tuple(ratio for each in compared for ratio in each.ratios)
+        entropy = logs.get("entropy")
+        record = StepRecord(step, seen, entropy=None if entropy is None else float(entropy), ratios=ratios)
+        self._log.record(record)
+        numbers = {**logs, **{f"watch/{name}": value for name, value in self._log.watch.values.items()}}
+        self._log.numbers(step, numbers)
+        self._bar.show(step, numbers)
+        if self._on_step is not None:
+            self._on_step(step, numbers)
+        return self._log.stopped is not None
+
+
+def quiet(trainer: Any) -> None:
+    """Leave what is told to our own log and bar."""
+    transformers = require("transformers", extra="train")
+    trainer.remove_callback(transformers.PrinterCallback)
+    transformers.utils.logging.disable_progress_bar()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint in a folder that was written to its end."""
+    found = []
+    for state in folder.glob("checkpoint-*/trainer_state.json"):
+        try:
+            found.append((int(json.loads(state.read_text(encoding="utf-8"))["global_step"]), state.parent))
+        except (json.JSONDecodeError, KeyError):
+            continue
+    return max(found)[1] if found else None
+
+
+def _arguments(config: TrainConfig) -> Any:
+    trl, torch = require("trl", extra="train"), require("torch", extra="train")
+    grpo, output = config.grpo, config.output
+    if output.tensorboard:
+        require("tensorboard", extra="train")
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(output.folder / "tensorboard")
+    return trl.GRPOConfig(
+        output_dir=str(output.folder),
+        max_steps=grpo.steps,
+        learning_rate=grpo.lr,
+        lr_scheduler_type=grpo.schedule,
+        warmup_steps=grpo.warmup,
+        weight_decay=grpo.weight_decay,
+        max_grad_norm=grpo.max_grad_norm,
+        adam_beta1=grpo.betas[0],
+        adam_beta2=grpo.betas[1],
+        gradient_checkpointing=grpo.gradient_checkpointing,
+        per_device_train_batch_size=2,  # TRL never draws: these three only have to agree with each other
+        num_generations=2,
+        steps_per_generation=1,
+        num_iterations=grpo.iterations,
+        temperature=config.judge.sampling.temperature,
+        max_completion_length=grpo.max_length or config.judge.sampling.max_tokens,
+        loss_type=grpo.loss,
+        importance_sampling_level=grpo.level,
+        epsilon=grpo.epsilon,
+        epsilon_high=grpo.epsilon_high,
+        beta=grpo.beta,
+        entropy_coef=grpo.entropy,
+        bf16=config.model.dtype == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        seed=config.seed,
+        save_steps=output.save_every,
+        save_total_limit=output.keep,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to=["tensorboard"] if output.tensorboard else [],
+    )
+
+
+def _lora(config: TrainConfig) -> Any:
+    lora = config.model.lora
+    if lora is None:
+        return None
+    return require("peft", extra="train").LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets, task_type="CAUSAL_LM"
+    )
+
+
+def _sampler(config: TrainConfig, trainer: Any, policy: Policy) -> TokenSampler:
+    if config.rollout.sampler == "torch":
+        return TorchSampler(
+            trainer.accelerator.unwrap_model(trainer.model),
+            policy.tokenizer,
+            rows=config.rollout.concurrency,
+            context=config.model.context,
+            dtype="bfloat16" if config.model.dtype == "bfloat16" else None,
+            seed=config.seed,
+        )
+    raise ConfigError("weights of a vLLM server cannot be refreshed yet")
