@@ -1,10 +1,76 @@
-"""Prefix-preserving chat templates."""
+"""Chat templates that keep what was said: each prompt is what was there before, and something behind it.
 
-from typing import Any, NamedTuple
+    tokenizer = keep_prefix(AutoTokenizer.from_pretrained("Qwen/Qwen3-0.6B"))       # the family is found
+    tokenizer = keep_prefix(tokenizer, family="chatml")
+    assert prefix_error(tokenizer) is None
+
+Released templates are made for chatting. They drop the thoughts of turns that are over, trim answers, or write a
+repeated answer otherwise than it was asked for; a model that is trained on what it sampled never sees such prompts again
+when it is served. Those here write in the words that each family was trained with, and nothing else than its earlier
+text before what is new. Put them into the checkpoint (`tokenizer.save_pretrained`) and serve that: then a chat server
+renders what was trained.
+
+| family | for | tools |
+|---|---|---|
+| qwen2.5 | Qwen2.5, Qwen2.5-VL text | Hermes calls, results in user turns |
+| qwen3 | Qwen3 with its thoughts, all of them kept; a turn without any has an empty block | the same |
+| hermes | Hermes, and what speaks ChatML with its calls; Qwen3 without thoughts | Hermes calls, `tool` turns |
+| llama-3.1 | Llama 3.1 and 3.2 | JSON, `ipython` turns |
+| idefics3 | Idefics3, SmolVLM: text, and pictures as placeholders | Hermes calls, `Tool` turns |
+| chatml | anything with `<|im_start|>` and `<|im_end|>`, and models of one's own | Hermes calls, `tool` turns |
+
+Tag protocols, in which an answer is a running text that opens its own thoughts, want one without thought blocks. All
+white space that counts is written out in expressions, so that no setting of Jinja (`trim_blocks`) changes a text.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
 
 from agentjudge.errors import ConfigError, boundary
+from agentjudge.trace import Message
+
+Family = Literal["qwen2.5", "qwen3", "hermes", "llama-3.1", "idefics3", "chatml"]
+FOLDER = Path(__file__).parent / "templates"
 
 _MARK = "the answer, 7f3a"
+
+
+def _call(name: str, **arguments: Any) -> Message:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+TOOLS: tuple[Message, ...] = (
+    {
+        "type": "function",
+        "function": {
+            "name": "look",
+            "description": "Looks <it> up & tells.",
+            "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+        },
+    },
+)
+CONVERSATION: tuple[Message, ...] = (
+    {"role": "system", "content": "Judge claims."},
+    {"role": "user", "content": "The sea is blue.\n"},
+    {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "Look first.",
+        "tool_calls": [_call("look", query="sea")],
+    },
+    {"role": "tool", "name": "look", "content": "The sea is grey-blue.\n"},
+    {"role": "assistant", "content": "More:", "tool_calls": [_call("look", query="é <b>"), _call("look", query="")]},
+    {"role": "tool", "name": "look", "content": "Nothing."},
+    {"role": "tool", "name": "look", "content": ""},
+    {"role": "assistant", "content": "It is.\n\nNearly.", "reasoning_content": "Enough."},
+    {"role": "user", "content": "Give the verdict."},
+    {"role": "assistant", "content": '{"label": "SUPPORT"}'},
+    {"role": "user", "content": "Again."},
+)
+"""What a template is tried on: thoughts and none, one call, two, none, and results one and two at a time."""
 
 
 class TurnEnd(NamedTuple):
@@ -18,6 +84,131 @@ class TurnEnd(NamedTuple):
     """What follows it and is never sampled, such as a line break."""
 
 
+def keep_prefix(tokenizer: Any, family: Family | None = None) -> Any:
+    """Give a tokenizer a template that keeps what was said.
+
+    Args:
+        tokenizer: a fast one of transformers; changed in place.
+        family: one that keeps it already stays when None; otherwise the family is found by template and tokens.
+
+    Returns:
+        The same tokenizer.
+
+    Raises:
+        ConfigError: unknown family, one that cannot be found, or tokens that the tokenizer lacks.
+    """
+    if family is None:
+        if tokenizer.chat_template and prefix_error(tokenizer) is None:
+            return tokenizer
+        family = _family(tokenizer)
+    template = template_of(family)
+    end = _ENDS[family]
+    if end not in tokenizer.get_vocab():
+        raise ConfigError(f"the tokenizer has no token {end!r}, with which turns of the family {family!r} end")
+    tokenizer.chat_template = template
+    if problem := prefix_error(tokenizer):
+        raise ConfigError(f"the template of {family!r} does not keep what was said with this tokenizer: {problem}")
+    return tokenizer
+
+
+@lru_cache
+def template_of(family: Family) -> str:
+    """The Jinja text of a family's template.
+
+    Raises:
+        ConfigError: unknown family.
+    """
+    if family not in get_args(Family):
+        raise ConfigError(f"there is no template for {family!r}; there is {', '.join(get_args(Family))}")
+    return (FOLDER / f"{family}.jinja").read_text(encoding="utf-8")
+
+
+_ENDS: dict[str, str] = {
+    "qwen2.5": "<|im_end|>",
+    "qwen3": "<|im_end|>",
+    "hermes": "<|im_end|>",
+    "llama-3.1": "<|eot_id|>",
+    "idefics3": "<end_of_utterance>",
+    "chatml": "<|im_end|>",
+}
+
+
+def _family(tokenizer: Any) -> Family:
+    known, template = tokenizer.get_vocab(), str(tokenizer.chat_template or "")
+    if "<|start_header_id|>" in known and "<|eot_id|>" in known:
+        return "llama-3.1"
+    if "<end_of_utterance>" in template:
+        return "idefics3"
+    if "<|im_start|>" in known and "<|im_end|>" in known:
+        if "<tool_response>" not in template:
+            return "chatml"
+        if "</think>" in template:
+            return "qwen3"
+        return "qwen2.5" if "created by Alibaba" in template else "hermes"
+    families = ", ".join(get_args(Family))
+    raise ConfigError(f"no template that keeps what was said is known for this tokenizer; name a family: {families}")
+
+
+def prefix_error(
+    tokenizer: Any, messages: Sequence[Message] = CONVERSATION, tools: Sequence[Message] | None = TOOLS
+) -> str | None:
+    """Where a template does not keep what was said; None where it does, in text and in token ids.
+
+    Each prompt for an answer has to begin the conversation with that answer, and that one the next prompt, with thoughts
+    switched off as well, where the template has a switch.
+
+    Args:
+        tokenizer: with a chat template.
+        messages: with `reasoning_content`, and arguments of calls as objects.
+        tools: OpenAI function tools.
+
+    Raises:
+        ConfigError: the template fails on these messages.
+    """
+    switches: list[dict[str, Any]] = [{}]
+    if "enable_thinking" in str(tokenizer.chat_template):
+        switches.append({"enable_thinking": False})
+    return next(filter(None, (_problem(tokenizer, messages, tools, switch) for switch in switches)), None)
+
+
+def _problem(
+    tokenizer: Any, messages: Sequence[Message], tools: Sequence[Message] | None, switch: Mapping[str, Any]
+) -> str | None:
+    places = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+    told: list[tuple[str, str]] = []
+    for number, place in enumerate(places, 1):
+        told.append((f"the prompt of answer {number}", _text(tokenizer, messages[:place], tools, switch, ask=True)))
+        told.append((f"answer {number}", _text(tokenizer, messages[: place + 1], tools, switch)))
+    told.append(("the whole conversation", _text(tokenizer, messages, tools, switch)))
+    for (_, before), (name, after) in pairwise(told):
+        if not after.startswith(before):
+            same = next(n for n, letter in enumerate(before) if after[n : n + 1] != letter)
+            return f"{name} has {after[same : same + 40]!r} where {before[same : same + 40]!r} was"
+        ids, more = (tokenizer.encode(text, add_special_tokens=False) for text in (before, after))
+        if more[: len(ids)] != ids:
+            return f"{name} has other tokens than what it begins with, {before[-40:]!r} at its end"
+    return None
+
+
+def _text(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    tools: Sequence[Message] | None,
+    switch: Mapping[str, Any],
+    *,
+    ask: bool = False,
+) -> str:
+    with boundary(ConfigError, "the chat template failed"):
+        text: str = tokenizer.apply_chat_template(
+            [dict(message) for message in messages],
+            tools=list(tools) if tools else None,
+            add_generation_prompt=ask,
+            tokenize=False,
+            **switch,
+        )
+    return text
+
+
 def turn_end(tokenizer: Any) -> TurnEnd:
     """How a turn ends under the tokenizer's chat template.
 
@@ -26,9 +217,7 @@ def turn_end(tokenizer: Any) -> TurnEnd:
     """
     if not tokenizer.chat_template:
         raise ConfigError("the tokenizer has no chat template; agentjudge.training.templates.keep_prefix gives it one")
-    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    with boundary(ConfigError, "the chat template failed"):
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
+    text = _text(tokenizer, [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}], None, {})
     _, found, behind = text.rpartition(_MARK)
     ids = tokenizer.encode(behind, add_special_tokens=False) if found else []
     end = tokenizer.convert_ids_to_tokens(ids[0]) if ids else ""

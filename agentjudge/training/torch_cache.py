@@ -13,7 +13,6 @@ prompt and tools) copies that part.
 It takes the place of transformers' `Cache` in a forward pass and has the two methods of it that models call.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,8 +97,8 @@ class RowCache:
         grown[: kept.shape[0], :, : kept.shape[2]] = kept
         return grown
 
-    def hold(self, row: int, ids: Sequence[int]) -> None:
-        """Note which tokens a row's columns are of."""
+    def hold(self, row: int, ids: Any) -> None:
+        """Note which tokens, an array, a row's columns are of."""
         self._clock += 1
         self._held[row], self._used[row] = np.asarray(ids, np.int64), self._clock
 
