@@ -61,22 +61,23 @@ class Keys:
     def __init__(self, keys: Sequence[str]) -> None:
         if not all(key.strip() for key in keys):
             raise ConfigError("a key must not be blank")
-        self._digests = [_digest(key.encode()) for key in keys]
+        self._digests = [digest(key.encode()) for key in keys]
 
     def admit(self, scope: Any) -> bool:
         """Whether a request may pass."""
         if not self._digests or scope["type"] != "http" or scope["path"] in OPEN:
             return True
-        given = _digest(_key(scope["headers"]))
-        matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, always
+        given = digest(key_in(scope["headers"]))
+        matches = [hmac.compare_digest(given, known) for known in self._digests]  # all of them, always
         return any(matches)
 
 
-def _digest(key: bytes) -> bytes:
+def digest(key: bytes) -> bytes:
+    """By which a key is known."""
     return hashlib.sha256(key).digest()
 
 
-def _key(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def key_in(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The key of a request; empty where it has none, which is nobody's key."""
     given = dict(headers)
     scheme, _, value = given.get(b"authorization", b"").partition(b" ")

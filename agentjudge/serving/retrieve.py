@@ -62,8 +62,10 @@ def create_app(corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> An
     return app
 
 
-def add_retrieve(app: Any, corpus: Corpus, *, index: str | Index = "bm25", k: int = 3) -> dict[str, Any]:
-    """Add POST /retrieve to a FastAPI application; what `/health` tells of the corpus.
+def add_retrieve(
+    app: Any, corpus: Corpus, *, index: str | Index = "bm25", k: int = 3, path: str = "/retrieve"
+) -> dict[str, Any]:
+    """Add POST /retrieve, or one at another path, to a FastAPI application; what `/health` tells of the corpus.
 
     Raises:
         ConfigError: as `create_app`.
@@ -87,7 +89,7 @@ def add_retrieve(app: Any, corpus: Corpus, *, index: str | Index = "bm25", k: in
         problems = [{"loc": error["loc"], "msg": error["msg"], "type": error["type"]} for error in exc.errors()]
         return fastapi.responses.JSONResponse({"detail": problems}, status_code=422)
 
-    @app.post("/retrieve")  # type: ignore[untyped-decorator]
+    @app.post(path, tags=["retrieve"])  # type: ignore[untyped-decorator]
     def retrieve(request: RetrieveRequest) -> dict[str, Any]:  # plain: FastAPI runs it in a thread
         results = ranked.search(request.queries, request.topk or k)
         if request.return_scores:

@@ -125,18 +125,24 @@ def create_app(
         about["retrieve"] = add_retrieve(app, corpus, index=index)
     app.add_route("/metrics", partial(_metrics, metrics), methods=["GET"])
     app.add_route("/health", partial(_health, desk, known, about), methods=["GET"])
-    return RewardApp(app, door, checked, desk, jobs.judge_id)
+    return RewardApp(app, door, checked, desk, jobs.judge_id, metrics)
 
 
 class RewardApp:
     """The application: checks keys, brings rewards straight to the door, and leaves the rest to FastAPI."""
 
-    def __init__(self, app: Any, door: Door, keys: Keys, desk: Desk, judge_id: str) -> None:
+    def __init__(self, app: Any, door: Door, keys: Keys, desk: Desk, judge_id: str, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
         self.desk = desk
         self.judge_id = judge_id
         self._door = door
         self._keys = keys
+
+    def about(self) -> dict[str, Any]:
+        """What is told of it where it is a part of another application."""
+        breaker = self.desk.asker.breaker.state
+        return {"judge": self.judge_id, "breaker": breaker, "in_flight": self.desk.in_flight}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""

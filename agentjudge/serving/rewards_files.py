@@ -56,13 +56,13 @@ class Files:
 
         def admit(name: str, kinds: dict[str, str]) -> str:
             if name.startswith("data:"):
-                _decoded(name, kinds)
+                decoded(name, kinds)
                 return name
             path = self._allowed(name)
             contents.append(hashlib.sha256(path.read_bytes()).hexdigest())
             return str(path)
 
-        return _renamed(case, admit), contents
+        return renamed(case, admit), contents
 
     def _allowed(self, name: str) -> Path:
         if self._root is None:
@@ -80,13 +80,13 @@ async def on_disk(case: Case) -> AsyncIterator[Case]:
         yield case
         return
     with TemporaryDirectory(prefix="agentjudge-") as folder:
-        yield await asyncio.to_thread(_renamed, case, lambda name, kinds: _written(name, kinds, Path(folder)))
+        yield await asyncio.to_thread(renamed, case, lambda name, kinds: _written(name, kinds, Path(folder)))
 
 
 def _written(name: str, kinds: dict[str, str], folder: Path) -> str:
     if not name.startswith("data:"):
         return name
-    data, suffix = _decoded(name, kinds)
+    data, suffix = decoded(name, kinds)
     path = (
         folder / f"{hashlib.sha256(data).hexdigest()[:32]}-sent{suffix}"
     )  # no number at its end: that would be a page
@@ -95,7 +95,7 @@ def _written(name: str, kinds: dict[str, str], folder: Path) -> str:
     return str(path)
 
 
-def _decoded(uri: str, kinds: dict[str, str]) -> tuple[bytes, str]:
+def decoded(uri: str, kinds: dict[str, str]) -> tuple[bytes, str]:
     """The bytes of a data URI, and the suffix that their kind has.
 
     Raises:
@@ -118,11 +118,11 @@ def _names(case: Case) -> list[str]:
         return name
 
     if has_files(case):
-        _renamed(case, note)
+        renamed(case, note)
     return names
 
 
-def _renamed(case: Case, rename: Callable[[str, dict[str, str]], str]) -> Case:
+def renamed(case: Case, rename: Callable[[str, dict[str, str]], str]) -> Case:
     """The case with every file that it names under another name."""
     change: dict[str, Any] = {"images": tuple(rename(name, PICTURES) for name in case.images)}
     change["documents"] = tuple(
