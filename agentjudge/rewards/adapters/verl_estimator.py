@@ -1,4 +1,7 @@
-"""GRPO for verl over the rows that have a score; see `agentjudge.rewards.adapters.verl`."""
+"""GRPO for verl over the rows that have a score; see `agentjudge.rewards.adapters.verl`.
+
+A row has none where its reward is NaN, or where nothing of it is trained.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,7 @@ def grpo(
 
     Args:
         token_level_rewards: (rows, tokens); a row with a NaN has no score.
-        response_mask: (rows, tokens); rows without a score become 0 in place.
+        response_mask: (rows, tokens); rows without a score become 0 in place, and a row of zeros has none.
         index: the group of each row.
         epsilon: added to the deviation (of n - 1).
         norm_adv_by_std_in_grpo: whether to divide by it; as in `config` when None.
@@ -40,7 +43,7 @@ def grpo(
         scaled = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
     with torch.no_grad():
         scores = token_level_rewards.sum(-1)
-        known = ~torch.isnan(scores)
+        known = ~torch.isnan(scores) & (response_mask > 0).any(-1)
         response_mask[~known] = 0
         advantages = torch.zeros_like(scores)
         for group in dict.fromkeys(index):
