@@ -5,9 +5,9 @@
     assert prefix_error(tokenizer) is None
 
 Released templates are made for chatting. They drop the thoughts of turns that are over, trim answers, or write a
-repeated answer otherwise than it was asked for; a model that is trained on what it sampled never sees such prompts again
-when it is served. Those here write in the words that each family was trained with, and nothing else than its earlier
-text before what is new. Put them into the checkpoint (`tokenizer.save_pretrained`) and serve that: then a chat server
+repeated answer otherwise than it was asked for; a model that is trained on what it sampled then sees other prompts when
+it is served. Those here write in the words that each family was trained with, and always the text of the turn before
+and something behind it. Put them into the checkpoint (`tokenizer.save_pretrained`) and serve that: then a chat server
 renders what was trained.
 
 | family | for | tools |
@@ -154,8 +154,8 @@ def prefix_error(
 ) -> str | None:
     """Where a template does not keep what was said; None where it does, in text and in token ids.
 
-    Each prompt for an answer has to begin the conversation with that answer, and that one the next prompt, with thoughts
-    switched off as well, where the template has a switch.
+    Each prompt for an answer has to begin the conversation with that answer, and that one the next prompt. Where the
+    template has a switch for thoughts, that holds with it off as well, for the answers without any.
 
     Args:
         tokenizer: with a chat template.
@@ -177,7 +177,8 @@ def _problem(
     places = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
     told: list[tuple[str, str]] = []
     for number, place in enumerate(places, 1):
-        told.append((f"the prompt of answer {number}", _text(tokenizer, messages[:place], tools, switch, ask=True)))
+        asked = {} if messages[place].get("reasoning_content") else switch
+        told.append((f"the prompt of answer {number}", _text(tokenizer, messages[:place], tools, asked, ask=True)))
         told.append((f"answer {number}", _text(tokenizer, messages[: place + 1], tools, switch)))
     told.append(("the whole conversation", _text(tokenizer, messages, tools, switch)))
     for (_, before), (name, after) in pairwise(told):
