@@ -19,7 +19,24 @@ resume_option = click.option("--resume", is_flag=True, help="Go on from the last
 @click.group()
 def train() -> None:
     """Train a judge: the judge that runs is the judge that is trained."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    log = logging.getLogger("agentjudge")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+        log.propagate = False
+
+
+@train.command()
+@config_option
+@out_option
+@resume_option
+@json_option
+def sft(file: Path, out: Path | None, resume: bool, as_json: bool) -> None:
+    """The cold start, by imitation of traces: [sft] of the file, held against its [gate]."""
+    from agentjudge.training.trl_sft import train_sft
+
+    trained = train_sft(_config(file, out), resume=resume)
+    _tell({"model": str(trained.folder), "steps": trained.steps, "missed": trained.stopped}, as_json=as_json)
+    sys.exit(FAILED if trained.stopped else 0)
 
 
 @train.command()
@@ -34,6 +51,49 @@ def grpo(file: Path, out: Path | None, resume: bool, as_json: bool) -> None:
     trained = train_grpo(_config(file, out), resume=resume)
     _tell({"model": str(trained.folder), "steps": trained.steps, "stopped": trained.stopped}, as_json=as_json)
     sys.exit(FAILED if trained.stopped else 0)
+
+
+@train.command(name="eval")
+@config_option
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of the model; that of the file when left out.")
+@click.option("-n", "count", type=click.IntRange(1), default=300, show_default=True, help="Cases a seed.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Each draws cases of its own.")
+@click.option("--no-tools", is_flag=True, help="Offer no tools: what is right without looking.")
+@click.option("--sampled", is_flag=True, help="Sample as in training; greedy otherwise.")
+@json_option
+def evaluation(
+    file: Path, model: Path | None, count: int, seeds: int, no_tools: bool, sampled: bool, as_json: bool
+) -> None:
+    """Measure a model on cases that are not trained on: by label and hop, with 95% intervals and floors."""
+    from agentjudge import console
+    from agentjudge.training import evaluate
+    from agentjudge.training.config import read_config
+    from agentjudge.training.policies import load_policy
+    from agentjudge.training.trl_sft import measure
+
+    config = read_config(file)
+    policy = load_policy(config.model, path=model)
+    temperature = config.judge.sampling.temperature if sampled else 0.0
+    found = [
+        each
+        for seed in range(seeds)
+        for each in measure(
+            config,
+            policy,
+            numbers=range(seed * count, (seed + 1) * count),
+            temperature=temperature,
+            seed=seed,
+            tools=not no_tools,
+        )
+    ]
+    if as_json:
+        how = {"model": str(model or config.model.path), "temperature": temperature, "tools": not no_tools}
+        print_json({**how, "seeds": seeds, **evaluate.as_json(found)})
+        return
+    columns, cells = evaluate.table(evaluate.summary(found))
+    console.out().print(console.table("judged", columns, cells))
+    for label, floor in evaluate.floors(found).items():
+        click.echo(f"always {label}: label {floor['label']:.3f}, joint {floor['joint']:.3f}")
 
 
 def _config(file: Path, out: Path | None) -> Any:

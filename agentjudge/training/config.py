@@ -165,8 +165,12 @@ class SftTable(Optimizer):
     """Carelessness of the oracle: the probability of a search too many."""
     disorder: float = Field(default=0.0, ge=0, le=1)
     """And of beginning at the wrong end."""
+    cases: int = Field(default=200, ge=1)
+    """Cases that a model judges."""
     tries: int = Field(default=1, ge=1)
-    """Judgements a case, of a model."""
+    """Judgements of each."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that make sequences beside the training."""
     used_tools: bool = True
     """Keep only traces in which a tool was truly used; reading has none."""
     max_length: int | None = Field(default=None, ge=16)

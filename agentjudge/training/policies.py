@@ -4,16 +4,21 @@ policy = load_policy(config.model)
 policy.model, policy.tokenizer, policy.profile
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentjudge.errors import ConfigError, boundary, require
 from agentjudge.models.profiles import GENERIC, ModelProfile, profile_of
-from agentjudge.training import templates
 from agentjudge.training.config import ModelTable
+from agentjudge.training.templates import keep_prefix, turn_end
 
 ADAPTER = "adapter_config.json"
 """File by which a folder of adapters alone is known."""
+
+
+GATE = "gate.json"
+"""Says what a model reached of what its stage had to reach."""
 
 
 class Policy(NamedTuple):
@@ -56,9 +61,27 @@ def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if table.keep_prefix:
-        templates.keep_prefix(tokenizer)
-    templates.turn_end(tokenizer)
+        keep_prefix(tokenizer)
+    turn_end(tokenizer)
     return Policy(model, tokenizer, _profile(table, where, str(model.config.model_type)))
+
+
+def refuse_ungated(path: str | Path) -> None:
+    """Begin nothing with a model that missed the gate of its stage.
+
+    Raises:
+        ConfigError: it did.
+    """
+    file = Path(path) / GATE
+    if not file.is_file():
+        return
+    with boundary(ConfigError, f"cannot read {file}"):
+        told = json.loads(file.read_text(encoding="utf-8"))
+    if not told["passed"]:
+        raise ConfigError(
+            f"{path} reached {told['reached']:.3f} in {told['measure']} on unseen cases, and its gate is "
+            f"{told['least']:g}: train it further before reinforcement (or remove {file.name}, if you know why)"
+        )
 
 
 def _profile(table: ModelTable, where: str, architecture: str) -> ModelProfile:

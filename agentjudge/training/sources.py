@@ -21,8 +21,9 @@ from agentjudge.case import Case, read_cases
 from agentjudge.errors import ConfigError, DataError
 from agentjudge.judge import Judge
 from agentjudge.models.base import Model, Sampling
+from agentjudge.models.profiles import ModelProfile
 from agentjudge.registry import lookup
-from agentjudge.tools.base import Tool
+from agentjudge.tools.base import Tool, ToolBox
 from agentjudge.tools.corpus import Corpus
 from agentjudge.tools.retrieve import Retrieve
 from agentjudge.training.config import GymTable, TrainConfig
@@ -176,6 +177,16 @@ def gym_of(table: GymTable, split: Split) -> ClaimGym:
     )
 
 
+def offered(given: Given, config: TrainConfig) -> list[Tool[Any]]:
+    """The tools of the judge of a case: its own, and those of the case's sources."""
+    return [*lookup("judge", config.judge.name).target().brings(), *given.tools]
+
+
+def specs(given: Given, config: TrainConfig, profile: ModelProfile) -> list[dict[str, Any]]:
+    """The same as a model with this profile is told of them."""
+    return list(ToolBox(offered(given, config)).fitting(given.case, profile).specs)
+
+
 def judge_for(
     given: Given,
     config: TrainConfig,
@@ -199,8 +210,8 @@ def judge_for(
     spec = lookup("judge", table.name).target()
     drawn = table.sampling.temperature if temperature is None else temperature
     sampling = Sampling(temperature=drawn, max_tokens=table.sampling.max_tokens, seed=seed)
-    offered = [*spec.brings(), *given.tools] if tools else []
-    return Judge(spec, model=model, tools=offered, budget=table.budget, sampling=sampling, seed=config.seed)
+    box = offered(given, config) if tools else []
+    return Judge(spec, model=model, tools=box, budget=table.budget, sampling=sampling, seed=config.seed)
 
 
 def _searching(corpus: Sequence[Path], config: TrainConfig) -> tuple[Tool[Any], ...]:

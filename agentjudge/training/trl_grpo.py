@@ -12,12 +12,9 @@ version of it. One process: for several machines or dozens of GPUs there is the 
 """
 
 import asyncio
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from agentjudge.errors import ConfigError, require
 from agentjudge.models.base import Model
@@ -26,25 +23,14 @@ from agentjudge.training.curriculum import chosen
 from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
 from agentjudge.training.monitors import StepRecord
-from agentjudge.training.policies import Policy, load_policy
+from agentjudge.training.policies import Policy, load_policy, refuse_ungated
 from agentjudge.training.sources import open_source
 from agentjudge.training.tokens import TokenModel, TokenSampler
 from agentjudge.training.torch_sampler import TorchSampler
 from agentjudge.training.trl_batches import micro_batches
 from agentjudge.training.trl_log import Bar, StepLog
+from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, quiet, start_of
 from agentjudge.training.trl_trainer import Compared, Inputs, trainer_class
-
-FINAL = "final"
-
-
-class Trained(NamedTuple):
-    """How a training ended."""
-
-    folder: Path
-    """Of the model."""
-    steps: int
-    stopped: str
-    """Why it ended before its time; empty if it did not."""
 
 
 def train_grpo(
@@ -62,17 +48,12 @@ def train_grpo(
         DataError: cases that the reward cannot score, or drift under the policy `strict`.
         ModelError: the sampler stayed out, or the loss is no number.
     """
-    torch = require("torch", extra="train")
     folder = config.output.folder
-    checkpoint = last_checkpoint(folder) if resume else None
-    if not resume and last_checkpoint(folder) is not None:
-        raise ConfigError(f"{folder} holds a run already: go on with it (--resume), or name another folder")
-    if config.grpo.threads is not None:
-        torch.set_num_threads(config.grpo.threads)
+    start = start_of(folder, resume=resume)
     reward, estimator = reward_of(config), estimator_of(config)
-    done = int(checkpoint.name.rpartition("-")[2]) if checkpoint else None
-    steplog = StepLog(folder, resumed=done, stop_on=config.monitors.stop_on)
+    steplog = StepLog(folder, resumed=start.step, stop_on=config.monitors.stop_on)
     source = open_source(config)
+    refuse_ungated(config.model.path)
     policy = load_policy(config.model)
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
@@ -85,7 +66,7 @@ def train_grpo(
             args=_arguments(config),
             train_dataset=require("datasets", extra="train").Dataset.from_list([{"prompt": ""}]),
             processing_class=policy.tokenizer,
-            peft_config=_lora(config),
+            peft_config=adapters(config),
         )
         quiet(trainer)
         sampler = _sampler(config, trainer, policy)
@@ -96,7 +77,7 @@ def train_grpo(
         if config.curriculum is not None:
             source = runner.run(chosen(source, config, model, reward, folder=folder))
         lessons.begin(Drawing(source, config, model, reward), trainer, sampler, model)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.train(resume_from_checkpoint=start.given)
         trainer.save_model(str(folder / FINAL))
         policy.tokenizer.save_pretrained(folder / FINAL)
     alarm = steplog.stopped
@@ -165,41 +146,10 @@ class _Lessons:
         return self._log.stopped is not None
 
 
-def quiet(trainer: Any) -> None:
-    """Leave what is told to our own log and bar."""
-    transformers = require("transformers", extra="train")
-    trainer.remove_callback(transformers.PrinterCallback)
-    transformers.utils.logging.disable_progress_bar()
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The last checkpoint in a folder that was written to its end."""
-    found = []
-    for state in folder.glob("checkpoint-*/trainer_state.json"):
-        try:
-            found.append((int(json.loads(state.read_text(encoding="utf-8"))["global_step"]), state.parent))
-        except (json.JSONDecodeError, KeyError):
-            continue
-    return max(found)[1] if found else None
-
-
 def _arguments(config: TrainConfig) -> Any:
-    trl, torch = require("trl", extra="train"), require("torch", extra="train")
-    grpo, output = config.grpo, config.output
-    if output.tensorboard:
-        require("tensorboard", extra="train")
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(output.folder / "tensorboard")
-    return trl.GRPOConfig(
-        output_dir=str(output.folder),
-        max_steps=grpo.steps,
-        learning_rate=grpo.lr,
-        lr_scheduler_type=grpo.schedule,
-        warmup_steps=grpo.warmup,
-        weight_decay=grpo.weight_decay,
-        max_grad_norm=grpo.max_grad_norm,
-        adam_beta1=grpo.betas[0],
-        adam_beta2=grpo.betas[1],
-        gradient_checkpointing=grpo.gradient_checkpointing,
+    grpo = config.grpo
+    return require("trl", extra="train").GRPOConfig(
+        **arguments(config, grpo),
         per_device_train_batch_size=2,  # TRL never draws: these three only have to agree with each other
         num_generations=2,
         steps_per_generation=1,
@@ -212,24 +162,6 @@ def _arguments(config: TrainConfig) -> Any:
         epsilon_high=grpo.epsilon_high,
         beta=grpo.beta,
         entropy_coef=grpo.entropy,
-        bf16=config.model.dtype == "bfloat16",
-        use_cpu=not torch.cuda.is_available(),
-        seed=config.seed,
-        save_steps=output.save_every,
-        save_total_limit=output.keep,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=["tensorboard"] if output.tensorboard else [],
-    )
-
-
-def _lora(config: TrainConfig) -> Any:
-    lora = config.model.lora
-    if lora is None:
-        return None
-    return require("peft", extra="train").LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets, task_type="CAUSAL_LM"
     )
 
 

@@ -72,6 +72,9 @@ class JudgeTraining(Base):  # type: ignore[misc]
         """Of the micro-batches of the last step on new rollouts."""
         super().__init__(*args, reward_funcs=_never, **options)
 
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: TRL's says nothing of the judge."""
+
     def get_train_dataloader(self) -> Any:
         """One empty batch a step; what is in a step is drawn by its number."""
         from torch.utils.data import DataLoader
