@@ -87,13 +87,13 @@ def evaluation(
         )
     ]
     if as_json:
-        how = {"model": str(model or config.model.path), "temperature": temperature, "tools": not no_tools}
-        print_json({**how, "seeds": seeds, **evaluate.as_json(found)})
+        names = {"model": str(model or config.model.path), "split": "test", "tools": "none" if no_tools else "offered"}
+        print_json(evaluate.told(found, **names, decoding="sampled" if sampled else "greedy"))
         return
     columns, cells = evaluate.table(evaluate.summary(found))
     console.out().print(console.table("judged", columns, cells))
-    for label, floor in evaluate.floors(found).items():
-        click.echo(f"always {label}: label {floor['label']:.3f}, joint {floor['joint']:.3f}")
+    for name, floor in evaluate.floors(found).items():
+        click.echo(f"{name}: label {floor['label_accuracy']:.3f}, joint {floor['joint']:.3f}")
 
 
 def _config(file: Path, out: Path | None) -> Any:

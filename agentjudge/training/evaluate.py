@@ -5,8 +5,8 @@
     table["all"].joint, table["all"].label
 
 The mean over all cases can be bought by one class: a judge that always says NOT ENOUGH INFO is right in a third of the
-cases. So each class and each hop has a row, `macro` is the mean over the classes, and `floor` is what the best constant
-answer gets, counted in the same cases.
+cases. So each class and each hop has a row, `macro` is the mean over the classes, and `floors` is what constant answers
+get, counted in the same cases.
 """
 
 import random
@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agentjudge.case import NOT_ENOUGH_INFO
 from agentjudge.errors import ConfigError, ModelError
 from agentjudge.judge import spread
 from agentjudge.models.base import Model
@@ -28,7 +27,7 @@ from agentjudge.training.sources import Source, judge_for
 class Estimate:
     """A mean and its 95% interval."""
 
-    value: float
+    mean: float
     low: float
     high: float
 
@@ -103,7 +102,7 @@ def summary(found: Sequence[Measured]) -> dict[str, Row]:
     labels = sorted({each.gold for each in found})
     rows |= {label: _row([each for each in found if each.gold == label]) for label in labels if label}
     hops = sorted({each.hops for each in found} - {0})
-    rows |= {f"{hop} hop{'s' * (hop > 1)}": _row([each for each in found if each.hops == hop]) for hop in hops}
+    rows |= {_hops(hop): _row([each for each in found if each.hops == hop]) for hop in hops}
     if len(labels) > 1:
         rows["macro"] = _macro(found, labels)
     return rows
@@ -112,34 +111,59 @@ def summary(found: Sequence[Measured]) -> dict[str, Row]:
 def floors(found: Sequence[Measured]) -> dict[str, dict[str, float]]:
     """What constant answers without evidence would get in the same cases, by answer.
 
-    A label alone is right in joint only where gold names no evidence.
+    Such an answer is right in joint only where gold names no evidence.
     """
-    shares = {label: sum(each.gold == label for each in found) / len(found) for label in {e.gold for e in found}}
-    without = {each.gold for each in found if each.overlap is None}
+    labels = sorted({each.gold for each in found if each.gold})
+    bare = {each.gold for each in found if each.overlap is None}
+    shares = {label: sum(each.gold == label for each in found) / len(found) for label in labels}
     return {
-        label: {"label": share, "joint": share if label in without else 0.0}
-        for label, share in sorted(shares.items())
-        if label
+        f"always {label}": {"label_accuracy": share, "joint": share if label in bare else 0.0}
+        for label, share in shares.items()
     }
 
 
-def as_json(found: Sequence[Measured]) -> dict[str, Any]:
-    """The rows and the floors as JSON values."""
-    rows = {name: asdict(row) for name, row in summary(found).items()}
-    return {"rows": rows, "floor": floors(found), "nei": NOT_ENOUGH_INFO}
+def told(found: Sequence[Measured], **names: Any) -> dict[str, Any]:
+    """All of it as JSON values, as `report_log` reads the evaluations of a log.
+
+    Args:
+        found: what was measured.
+        names: what sets this evaluation apart, such as `split="test"` and `decoding="greedy"`.
+    """
+    rows = summary(found)
+    labels = sorted({each.gold for each in found if each.gold})
+    hops = {f"{hop}": rows[_hops(hop)] for hop in sorted({each.hops for each in found} - {0})}
+    return {
+        **names,
+        **_cells(rows["all"]),
+        **({"macro": _cells(rows["macro"])} if "macro" in rows else {}),
+        "per_class": {label: _cells(rows[label]) for label in labels},
+        "per_hop": {hop: _cells(row) for hop, row in hops.items()},
+        "floors": floors(found),
+    }
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    cells: dict[str, Any] = {"n": row.n, "label_accuracy": asdict(row.label), "joint": asdict(row.joint)}
+    if row.overlap is not None:
+        cells["evidence_iou"] = asdict(row.overlap)
+    return {**cells, "calls": row.calls, "tokens": row.tokens, "failed": row.failed}
+
+
+def _hops(hop: int) -> str:
+    return f"{hop} hop{'s' * (hop > 1)}"
 
 
 def numbers_of(found: Sequence[Measured], prefix: str) -> dict[str, float]:
     """The rows as single numbers, for a log."""
-    told: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, row in summary(found).items():
         place = f"{prefix}/{name.replace(' ', '_')}"
-        told |= {f"{place}/label": row.label.value, f"{place}/joint": row.joint.value}
+        numbers |= {f"{place}/label": row.label.mean, f"{place}/joint": row.joint.mean}
         if row.overlap is not None:
-            told[f"{place}/overlap"] = row.overlap.value
+            numbers[f"{place}/overlap"] = row.overlap.mean
         if name == "all":
-            told |= {f"{place}/calls": row.calls, f"{place}/tokens": row.tokens, f"{place}/failed": row.failed}
-    return told
+            numbers |= {f"{place}/calls": row.calls, f"{place}/tokens": row.tokens, f"{place}/failed": row.failed}
+    return numbers
 
 
 def table(rows: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
@@ -147,7 +171,7 @@ def table(rows: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
     columns = ["", "n", "label", "joint", "evidence IoU", "calls", "tokens", "failed"]
     cells = [
         [
-            name, str(row.n), _told(row.label), _told(row.joint), _told(row.overlap), f"{row.calls:.2f}",
+            name, str(row.n), _cell(row.label), _cell(row.joint), _cell(row.overlap), f"{row.calls:.2f}",
             f"{row.tokens:.0f}", f"{row.failed:.1%}",
         ]
         for name, row in rows.items()
@@ -155,8 +179,8 @@ def table(rows: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
     return columns, cells
 
 
-def _told(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+def _cell(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 def _row(found: Sequence[Measured]) -> Row:

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from agentjudge.errors import ConfigError, require
+from agentjudge.errors import ConfigError, ModelError, require
 from agentjudge.models.base import Model
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.curriculum import chosen
+from agentjudge.training.evaluate import evaluate, numbers_of, told
 from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
 from agentjudge.training.monitors import StepRecord
@@ -29,7 +30,7 @@ from agentjudge.training.tokens import TokenModel, TokenSampler
 from agentjudge.training.torch_sampler import TorchSampler
 from agentjudge.training.trl_batches import micro_batches
 from agentjudge.training.trl_log import Bar, StepLog
-from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, quiet, start_of
+from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, keep, quiet, start_of
 from agentjudge.training.trl_trainer import Compared, Inputs, trainer_class
 
 
@@ -51,7 +52,12 @@ def train_grpo(
     folder = config.output.folder
     start = start_of(folder, resume=resume)
     reward, estimator = reward_of(config), estimator_of(config)
-    steplog = StepLog(folder, resumed=start.step, stop_on=config.monitors.stop_on)
+    steplog = StepLog(
+        folder,
+        config=config.model_dump(mode="json", exclude_none=True),
+        resumed=start.step,
+        stop_on=config.monitors.stop_on,
+    )
     source = open_source(config)
     refuse_ungated(config.model.path)
     policy = load_policy(config.model)
@@ -76,8 +82,14 @@ def train_grpo(
         )
         if config.curriculum is not None:
             source = runner.run(chosen(source, config, model, reward, folder=folder))
-        lessons.begin(Drawing(source, config, model, reward), trainer, sampler, model)
-        trainer.train(resume_from_checkpoint=start.given)
+        lessons.begin(
+            Drawing(source, config, model, reward), trainer, sampler, model, resumed=start.checkpoint is not None
+        )
+        try:
+            trainer.train(resume_from_checkpoint=start.given)
+        except ModelError:
+            keep(trainer)
+            raise
         trainer.save_model(str(folder / FINAL))
         policy.tokenizer.save_pretrained(folder / FINAL)
     alarm = steplog.stopped
@@ -100,10 +112,13 @@ class _Lessons:
         self._config, self._runner, self._log, self._bar = config, runner, steplog, bar
         self._estimator, self._on_step = estimator, on_step
         self._lesson: Lesson | None = None
+        self._held_out: float | None = None
 
-    def begin(self, drawing: Drawing, trainer: Any, sampler: TokenSampler, model: Model) -> None:
-        """Everything is there now."""
+    def begin(self, drawing: Drawing, trainer: Any, sampler: TokenSampler, model: Model, *, resumed: bool) -> None:
+        """Everything is there now; measure where the policy begins, unless the run is resumed."""
         self._drawing, self._trainer, self._sampler, self._model = drawing, trainer, sampler, model
+        if self._config.evaluation.every is not None and not resumed:
+            self._measured(0)
 
     def draw(self, number: int) -> list[Inputs]:
         """See `Steps`."""
@@ -122,13 +137,32 @@ class _Lessons:
             device=trainer.accelerator.device,
         )
 
-    def numbers(self, compared: Sequence[Compared]) -> dict[str, float]:
+    def numbers(self, step: int, compared: Sequence[Compared]) -> dict[str, float]:
         """See `Steps`."""
-        if self._lesson is None:
-            return {}
-        numbers = dict(self._lesson.numbers)
+        numbers = dict(self._lesson.numbers) if self._lesson else {}
         if compared:
             numbers["sampler_difference"] = sum(each.difference for each in compared) / len(compared)
+        self._held_out = None
+        every = self._config.evaluation.every
+        if every is not None and step % every == 0:
+            numbers |= self._measured(step)
+        return numbers
+
+    def _measured(self, step: int) -> dict[str, float]:
+        """The numbers of an evaluation on unseen cases, greedily and as in training."""
+        table, source = self._config.evaluation, open_source(self._config, split="test")
+        kinds = {"eval": 0.0}
+        if table.sampled:
+            kinds["eval_sampled"] = self._config.judge.sampling.temperature
+        numbers: dict[str, float] = {}
+        for name, temperature in kinds.items():
+            found = self._runner.run(
+                evaluate(source, self._config, self._model, numbers=range(table.n), temperature=temperature)
+            )
+            decoding = "sampled" if temperature else "greedy"
+            self._log.evaluation(step, told(found, split="test", decoding=decoding))
+            numbers |= numbers_of(found, name)
+        self._held_out = numbers["eval/all/label"]
         return numbers
 
     def logged(self, step: int, logs: Mapping[str, Any], compared: Sequence[Compared]) -> bool:
@@ -136,9 +170,12 @@ class _Lessons:
         seen = self._lesson.seen if self._lesson else ()
         ratios = tuple(ratio for each in compared for ratio in each.ratios)
         entropy = logs.get("entropy")
-        record = StepRecord(step, seen, entropy=None if entropy is None else float(entropy), ratios=ratios)
+        record = StepRecord(
+            step, seen, held_out=self._held_out, entropy=None if entropy is None else float(entropy), ratios=ratios
+        )
         self._log.record(record)
-        numbers = {**logs, **{f"watch/{name}": value for name, value in self._log.watch.values.items()}}
+        shown = {name: value for name, value in logs.items() if not name.startswith("eval")}
+        numbers = {**shown, **{f"watch/{name}": value for name, value in self._log.watch.values.items()}}
         self._log.numbers(step, numbers)
         self._bar.show(step, numbers)
         if self._on_step is not None:

@@ -1,8 +1,7 @@
 """The log of a training: one JSON line a step, a bar on the terminal, curves for TensorBoard, alarms.
 
-    folder/log.jsonl         one line a step: the numbers, by name; lines of an evaluation have `eval/...`
+    folder/log.jsonl         the settings, a line a step, and lines of alarms and evaluations; `report_log` reads it
     folder/records.jsonl     what the monitors saw, so that a resumed run watches on where it stopped
-    folder/alarms.jsonl      one line an alarm
 
 A run that is resumed goes on in the same files; lines of steps after its checkpoint are taken out first, for these
 steps are made again.
@@ -23,6 +22,7 @@ from agentjudge.registry import load_kind
 from agentjudge.training.monitors import Alarm, Monitor, Seen, StepRecord, Watch, monitors
 
 log = logging.getLogger(__name__)
+LOG, RECORDS = "log.jsonl", "records.jsonl"
 SHOWN = ("reward", "joint", "label", "calls", "entropy", "frac_zero_std", "loss")
 """Numbers beside the bar."""
 
@@ -32,6 +32,7 @@ class StepLog:
 
     Args:
         folder: made if need be.
+        config: of the run; the first line.
         resumed: the last step that is kept; everything begins anew when None.
         stop_on: names of monitors whose alarm ends the training.
 
@@ -39,28 +40,36 @@ class StepLog:
         ConfigError: there is no such monitor.
     """
 
-    def __init__(self, folder: Path, *, resumed: int | None = None, stop_on: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: Mapping[str, Any] | None = None,
+        resumed: int | None = None,
+        stop_on: Sequence[str] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.watch = Watch(monitors())
         self._stop_on = monitor_names(stop_on)
         self.stopped: Alarm | None = None
         """The alarm that ends the training."""
-        for name in ("log.jsonl", "records.jsonl", "alarms.jsonl"):
-            kept = [] if resumed is None else [line for line in lines(folder / name) if line["step"] <= resumed]
-            _write(folder / name, kept)
-            if name == "records.jsonl":
+        for name in (LOG, RECORDS):
+            known = [] if resumed is None else lines(folder / name)
+            kept = [line for line in known if "step" in line and line["step"] <= (resumed or 0)]
+            _write(folder / name, [{"config": dict(config or {})}, *kept] if name == LOG else kept)
+            if name == RECORDS:
                 for line in kept:
                     self.watch.see(_record(line))
 
     def record(self, record: StepRecord) -> list[Alarm]:
         """Take in what the monitors are to see; the alarms that it raises, which are logged."""
         light = replace(record, judgements=tuple(_light(each) for each in record.judgements))
-        _append(self.folder / "records.jsonl", asdict(light))
+        _append(self.folder / RECORDS, asdict(light))
         alarms = self.watch.see(light)
         for alarm in alarms:
             log.warning("alarm at step %d, %s: %s", alarm.step, alarm.name, alarm.why)
-            _append(self.folder / "alarms.jsonl", asdict(alarm))
+            _append(self.folder / LOG, {"step": alarm.step, "alarm": alarm.name, "message": alarm.why})
             if alarm.name in self._stop_on and self.stopped is None:
                 self.stopped = alarm
         return alarms
@@ -68,7 +77,11 @@ class StepLog:
     def numbers(self, step: int, numbers: Mapping[str, Any]) -> None:
         """Write the line of a step; what is no finite number is left out."""
         kept = {name: value for name, value in numbers.items() if _finite(value)}
-        _append(self.folder / "log.jsonl", {"step": step, **kept})
+        _append(self.folder / LOG, {"step": step, **kept})
+
+    def evaluation(self, step: int, told: Mapping[str, Any]) -> None:
+        """Write what was measured on unseen cases."""
+        _append(self.folder / LOG, {"step": step, "eval": told})
 
 
 class Bar:

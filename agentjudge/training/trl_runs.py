@@ -66,6 +66,13 @@ def quiet(trainer: Any) -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
+def keep(trainer: Any) -> None:
+    """Save what was learned by now, as far as it is not saved yet: a training that breaks goes on from here."""
+    step = int(trainer.state.global_step)
+    if step and not (Path(trainer.args.output_dir) / f"checkpoint-{step}" / "trainer_state.json").is_file():
+        trainer._save_checkpoint(trainer.model, trial=None)
+
+
 def adapters(config: TrainConfig) -> Any:
     """The adapters of a file, for PEFT; None where all weights are trained."""
     lora = config.model.lora

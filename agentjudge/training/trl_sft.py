@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from agentjudge.errors import ConfigError, DataError, ModelError, require
 from agentjudge.training.collect import Book, open_book
 from agentjudge.training.config import TrainConfig
-from agentjudge.training.evaluate import as_json, evaluate, numbers_of, summary
+from agentjudge.training.evaluate import evaluate, summary, told
 from agentjudge.training.examples import Example
 from agentjudge.training.measures import Measured
 from agentjudge.training.policies import GATE, Policy, load_policy
@@ -141,7 +141,7 @@ def train_sft(
     folder, sft = config.output.folder, config.sft
     start = start_of(folder, resume=resume)
     policy = load_policy(config.model)
-    steplog = StepLog(folder, resumed=start.step)
+    steplog = StepLog(folder, config=config.model_dump(mode="json", exclude_none=True), resumed=start.step)
     book = open_book(config, policy.tokenizer, policy.profile)
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(sft.steps, doing="sft"))
@@ -207,12 +207,13 @@ def _gated(config: TrainConfig, policy: Policy, steplog: StepLog) -> str:
         return ""
     found = measure(config, policy, numbers=range(gate.n))
     row = summary(found)["all"]
-    reached = (row.label if gate.measure == "label" else row.joint).value
-    told = {"passed": reached >= gate.least, "measure": gate.measure, "reached": reached, "least": gate.least}
+    reached = (row.label if gate.measure == "label" else row.joint).mean
+    result = {"passed": reached >= gate.least, "measure": gate.measure, "reached": reached, "least": gate.least}
+    said = told(found, split="test", decoding="greedy")
     file = config.output.folder / FINAL / GATE
-    file.write_text(json.dumps({**told, **as_json(found)}, indent=2), encoding="utf-8")
-    steplog.numbers(config.sft.steps, numbers_of(found, "gate"))
-    if told["passed"]:
+    file.write_text(json.dumps({**result, "eval": said}, indent=2), encoding="utf-8")
+    steplog.evaluation(config.sft.steps, said)
+    if result["passed"]:
         return ""
     return f"the gate is {gate.least:g} in {gate.measure} on {gate.n} unseen cases, and {reached:.3f} was reached"
 

@@ -40,8 +40,8 @@ class Steps(Protocol):
         """The micro-batches of a round of rollouts."""
         ...
 
-    def numbers(self, compared: Sequence[Compared]) -> dict[str, float]:
-        """What the rollouts of the last round tell, for the log."""
+    def numbers(self, step: int, compared: Sequence[Compared]) -> dict[str, float]:
+        """What is to be logged of a step beside the loss."""
         ...
 
     def logged(self, step: int, logs: Mapping[str, Any], compared: Sequence[Compared]) -> bool:
@@ -168,7 +168,7 @@ class JudgeTraining(Base):  # type: ignore[misc]
         if "loss" not in logs:  # of an evaluation, or the summary at the end
             super().log(logs, start_time)
             return
-        super().log(logs := {**logs, **self._steps.numbers(self.compared)}, start_time)
+        super().log(logs := {**logs, **self._steps.numbers(step, self.compared)}, start_time)
         if self._steps.logged(step, logs, self.compared):
             self.control.should_training_stop = True
 
