@@ -40,6 +40,8 @@ from agentjudge.trace import Trace
 from agentjudge.verdict import Verdict
 
 REWARDS = frozenset({"/v1/rewards", "/v1/rank", "/get_reward", "/slime"})
+QUIET = frozenset({"/health", "/metrics"})
+"""Paths that are asked all the time, and leave no line."""
 _RETRIEVE = re.compile(r"/v1/corpora/([^/]+)/retrieve")
 _HERE = re.compile(r"(localhost|[\d.]+|\[[0-9a-fA-F:]+\])(:\d+)?")
 
@@ -149,7 +151,10 @@ class ApiApp:
         self.app = app
         self.desk = _Desks(desk, rewards, front.batches)
         self.front = front
-        self._ring, self._desk, self._metrics, self._rewards = ring, desk, metrics, rewards
+        self.rewards = rewards
+        self.guarded = ring.needed
+        """Whether requests need a key."""
+        self._ring, self._desk, self._metrics = ring, desk, metrics
         self._log, self._local = log, local and not ring.needed
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -170,7 +175,7 @@ class ApiApp:
             await self._enter(scope, receive, watched)
         finally:
             self._metrics.requests.labels(scope["method"], _route(scope), str(code)).inc()
-            if self._log is not None and not self._to_rewards(scope):
+            if self._log is not None and scope["path"] not in QUIET and not self._to_rewards(scope):
                 seconds = round(time.perf_counter() - began, 4)
                 key = scope.get("agentjudge.key")
                 who = {"key": key.name} if isinstance(key, Key) and self._ring.needed else {}
@@ -183,13 +188,13 @@ class ApiApp:
             code, detail, headers = refusal
             self._metrics.refused.labels(str(code)).inc()
             await respond(send, dumps({"detail": detail}), code, headers)
-        elif self._to_rewards(scope) and self._rewards is not None:
-            await self._rewards(scope, receive, send)
+        elif self._to_rewards(scope) and self.rewards is not None:
+            await self.rewards(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     def _to_rewards(self, scope: Any) -> bool:
-        return self._rewards is not None and scope["method"] == "POST" and scope["path"] in REWARDS
+        return self.rewards is not None and scope["method"] == "POST" and scope["path"] in REWARDS
 
     def _refusal(self, scope: Any) -> tuple[int, str, dict[str, str]] | None:
         """Why a request does not pass the door."""
@@ -227,7 +232,7 @@ class ApiApp:
 
         self._metrics.running.set(self._desk.running)
         self._metrics.in_flight.set(self._desk.in_flight)
-        text = self._metrics.render() + (self._rewards.metrics.render() if self._rewards is not None else b"")
+        text = self._metrics.render() + (self.rewards.metrics.render() if self.rewards is not None else b"")
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def health_route(self, request: Any) -> Any:
@@ -235,10 +240,9 @@ class ApiApp:
         from starlette.responses import JSONResponse
 
         draining = self._desk.draining
-        told: dict[str, Any] = {"status": "draining" if draining else "ok", "version": __version__}
-        told |= {"running": self._desk.running, "in_flight": self._desk.in_flight}
-        if self._rewards is not None:
-            told |= {"rewards": self._rewards.about()}
+        rewards = {} if self.rewards is None else self.rewards.about()
+        verdicts = {"running": self._desk.running, "in_flight": self._desk.in_flight}
+        told = {**rewards, "status": "draining" if draining else "ok", "version": __version__, "verdicts": verdicts}
         return JSONResponse(told, status_code=503 if draining else 200)
 
 

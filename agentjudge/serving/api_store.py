@@ -12,6 +12,7 @@ One thread does it all, in order; once a call returns, no end of the process can
 import asyncio
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,14 +64,19 @@ class Row:
 class Store:
     """The folder. Make it with `open`."""
 
-    def __init__(self, folder: Path, base: sqlite3.Connection, lock: int) -> None:
+    def __init__(self, folder: Path, base: sqlite3.Connection, lock: int, *, passing: bool) -> None:
         self.folder = folder
+        self._passing = passing
         self._base, self._lock = base, lock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentjudge-api")
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, passing: bool = False) -> Self:
         """The store in a folder, which is made where it is absent.
+
+        Args:
+            folder: where.
+            passing: it is removed at the end.
 
         Raises:
             StoreError: another process has it, or the disk refuses.
@@ -87,7 +93,7 @@ class Store:
             base.execute("PRAGMA journal_mode=WAL")
             base.execute("PRAGMA synchronous=NORMAL")
             base.executescript(_TABLES)
-        return cls(folder, base, lock)
+        return cls(folder, base, lock, passing=passing)
 
     async def _do(self, work: Callable[[], T]) -> T:
         def guarded() -> T:
@@ -216,3 +222,5 @@ class Store:
         self._thread.shutdown()
         self._base.close()
         os.close(self._lock)
+        if self._passing:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -27,7 +27,7 @@ until the deadline, since it will ask again.
 same, 429 with Retry-After where the queue is full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -124,25 +124,29 @@ def create_app(
 
         about["retrieve"] = add_retrieve(app, corpus, index=index)
     app.add_route("/metrics", partial(_metrics, metrics), methods=["GET"])
-    app.add_route("/health", partial(_health, desk, known, about), methods=["GET"])
-    return RewardApp(app, door, checked, desk, jobs.judge_id, metrics)
+    health = partial(_health, desk, known, about)
+    app.add_route("/health", partial(_health_route, health), methods=["GET"])
+    return RewardApp(app, door, checked, desk, jobs.judge_id, metrics, health)
 
 
 class RewardApp:
     """The application: checks keys, brings rewards straight to the door, and leaves the rest to FastAPI."""
 
-    def __init__(self, app: Any, door: Door, keys: Keys, desk: Desk, judge_id: str, metrics: Metrics) -> None:
+    def __init__(
+        self, app: Any, door: Door, keys: Keys, desk: Desk, judge_id: str, metrics: Metrics,
+        about: Callable[[], dict[str, Any]],
+    ) -> None:  # fmt: skip
         self.app = app
         self.metrics = metrics
+        self._about = about
         self.desk = desk
         self.judge_id = judge_id
         self._door = door
         self._keys = keys
 
     def about(self) -> dict[str, Any]:
-        """What is told of it where it is a part of another application."""
-        breaker = self.desk.asker.breaker.state
-        return {"judge": self.judge_id, "breaker": breaker, "in_flight": self.desk.in_flight}
+        """What `/health` tells."""
+        return self._about()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI."""
@@ -161,10 +165,8 @@ async def _metrics(metrics: Metrics, request: Any) -> Any:
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def _health(desk: Desk, cache: RewardCache, about: dict[str, Any], request: Any) -> Any:
-    from starlette.responses import JSONResponse
-
-    told = {
+def _health(desk: Desk, cache: RewardCache, about: dict[str, Any]) -> dict[str, Any]:
+    return {
         "status": "draining" if desk.draining else "ok",
         **about,
         "breaker": desk.asker.breaker.state,
@@ -172,4 +174,10 @@ async def _health(desk: Desk, cache: RewardCache, about: dict[str, Any], request
         "in_flight": desk.in_flight,
         **({"cache": cache.trouble} if cache.trouble else {}),
     }
-    return JSONResponse(told, status_code=503 if desk.draining else 200)
+
+
+async def _health_route(health: Callable[[], dict[str, Any]], request: Any) -> Any:
+    from starlette.responses import JSONResponse
+
+    told = health()
+    return JSONResponse(told, status_code=503 if told["status"] == "draining" else 200)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from agentjudge.judge import Judge
+from agentjudge.models.base import Model
 from agentjudge.registry import lookup
 from agentjudge.serving import retrieve
 from agentjudge.serving.rewards import Limits, create_app
@@ -42,10 +43,12 @@ class RewardService:
     """Serves rewards, and a corpus beside them where there is one; see `Jobs` and `create_app`."""
 
     judge: str
-    model: str
+    model: str | Model
     seed: int | None = None
-    corpus: tuple[str, ...] = ()
+    corpus: tuple[str, ...] | Corpus = ()
     index: str = "bm25"
+    retrieve: bool = True
+    """The corpus itself is served too."""
     reward: str = VALUE
     policy: PolicyName | None = None
     abstained: float | None = None
@@ -62,7 +65,7 @@ class RewardService:
         """See `Service`."""
         spec = lookup("judge", self.judge).target()
         files = Files(self.allow_files)
-        corpus = Corpus.load(self.corpus) if self.corpus else None
+        corpus = self.corpus if isinstance(self.corpus, Corpus) else Corpus.load(self.corpus) if self.corpus else None
         searched = corpus if "retrieve" in spec.tools else None
         seconds = min(self.limits.deadline, spec.budget.seconds or self.limits.deadline)
         judge = Judge.load(
@@ -88,7 +91,7 @@ class RewardService:
             keys=self.keys,
             neutral=Neutral(self.neutral, after=self.neutral_after),
             blank=self.blank,
-            corpus=corpus,
+            corpus=corpus if self.retrieve else None,
             index=self.index,
             log=None if self.quiet else log_line,
         )

@@ -164,8 +164,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         watchdog.start()
         try:
             line = process.stderr.readline()
-            assert re.fullmatch(r"3 documents at http://127\.0\.0\.1:\d+/retrieve\n", line), line
-            yield line.split()[-1]
+            found = re.search(r"3 documents of 'corpus' at (http://127\.0\.0\.1:\d+/retrieve);", line)
+            assert found, line
+            yield found[1]
         finally:
             watchdog.cancel()
             process.send_signal(signal.SIGINT)
