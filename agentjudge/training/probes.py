@@ -35,6 +35,7 @@ from agentjudge.rewards.tiers import rouge_l
 from agentjudge.runs.comparing import Difference, paired_bootstrap
 from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
 from agentjudge.training.gym.claims import ClaimGym
+from agentjudge.training.tokens import TokenSampler
 
 FRACTIONS = (0.4, 0.6, 0.8)
 LEAST = 4
@@ -58,23 +59,15 @@ class Completes(Protocol):
         ...
 
 
-class Samples(Protocol):
-    """What is needed of a `TokenSampler`."""
-
-    async def sample(self, prompt: Sequence[int], *, max_tokens: int, temperature: float) -> Any:
-        """Go on with token ids; the result has `ids`."""
-        ...
-
-
 class OfSampler:
     """Goes on with a text as a sampler of tokens does, without any chat template.
 
     Args:
-        sampler: a `TokenSampler`.
-        tokenizer: of its model, as of `transformers`.
+        sampler: of a model.
+        tokenizer: of the model, as of `transformers`.
     """
 
-    def __init__(self, sampler: Samples, tokenizer: Any) -> None:
+    def __init__(self, sampler: TokenSampler, tokenizer: Any) -> None:
         self._sampler, self._tokenizer = sampler, tokenizer
 
     async def complete(self, text: str, *, characters: int) -> str:

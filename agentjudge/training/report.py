@@ -41,19 +41,25 @@ FALLEN = 0.05
 CONFIG = 16_000
 """Characters of all configurations together."""
 SECTIONS = {
-    "What it is paid for": ("reward", "joint", "label_accuracy", "evidence_iou"),
-    "What it does": ("calls", "length_right", "length_wrong", "entropy"),
+    "What it is paid for": ("reward", "joint", "label_accuracy", "label", "evidence_iou", "overlap"),
+    "What it does": (
+        "calls", "length_right", "tokens/right", "length_wrong", "tokens/wrong", "failed", "entropy",
+        "watch/commonest answer", "watch/least recall", "watch/pass at k",
+    ),
     "How the training stands": (
-        "clip_low", "clip_high", "frac_zero_std", "judge_errors", "token_kl", "seq_ratio", "fork_rate",
+        "frac_zero_std", "judge_errors", "masked", "clip_low", "clip_ratio/low_mean", "clip_high",
+        "clip_ratio/high_mean", "token_kl", "sampler_difference", "seq_ratio", "watch/ratios out of bounds",
+        "fork_rate", "realign_rate", "loss", "grad_norm",
     ),
 }  # fmt: skip
+"""Names in a log, by what they tell; the names of engines beside ours."""
 
 
 def write_report(logs: Mapping[str, Path], out: Path) -> None:
     """Write the page of some runs, and the summary beside it with the suffix `.md`.
 
     Args:
-        logs: the JSON lines of each run, by its name; at most 8.
+        logs: the JSON lines of each run, or the folder with them as `log.jsonl`, by its name; at most 8.
         out: the HTML file; it and the summary are replaced where they exist.
 
     Raises:
@@ -166,25 +172,24 @@ def _fallen(first: Evaluation, last: Evaluation) -> list[str]:
 
 
 def _train_curves(logs: Sequence[RunLog], alarms: Numbered) -> Iterable[str]:
-    known = [name for names in SECTIONS.values() for name in names]
     logged = dict.fromkeys(name for log in logs for name in log.curves)
-    others = [name for name in logged if name not in known]
-    room = max(0, _pictures(logs) - sum(name in logged for name in known))
-    sections = {**SECTIONS, "What else was logged": tuple(others[:room])}
-    drawn = [name for names in sections.values() for name in names if name in logged]
+    known = [name for names in SECTIONS.values() for name in names if name in logged]
+    others = tuple(name for name in logged if name not in known)
+    drawn = [*known, *others][: _pictures(logs)]
+    sections = {**SECTIONS, "What else was logged": others}
     most = _most(logs, len(drawn))
     last = max(log.last_step for log in logs)
     for title, names in sections.items():
         shown = []
         for name in names:
-            lines = [Line(run, log.name, log.curves[name]) for run, log in enumerate(logs) if name in log.curves]
-            if lines:
+            if name in drawn:
+                lines = [Line(run, log.name, log.curves[name]) for run, log in enumerate(logs) if name in log.curves]
                 drawing = picture(_brief(name), lines, _marks(logs, alarms), most=most, last=last)
                 shown.append(_figure(name, lines, drawing))
         if shown:
             yield f'<h2>{escape(title)}</h2><div class="curves">{"".join(shown)}</div>'
-    if len(others) > room:
-        yield f'<p class="soft">{len(others) - room} more numbers were logged; the table below has their means.</p>'
+    if left := len(logged) - len(drawn):
+        yield f'<p class="soft">{left} more numbers were logged; the table below has the means of the first.</p>'
 
 
 def _pictures(logs: Sequence[RunLog]) -> int:
@@ -206,7 +211,7 @@ def _held_curves(logs: Sequence[RunLog], alarms: Numbered) -> Iterable[str]:
             continue
         shown = []
         for place in dict.fromkeys(place for run in runs for each in run for place in each.cells):
-            if len(place) > 1 and not (place[0] == "per_class" and _is_share(place)):
+            if len(place) > 1 and not (place[0] in ("macro", "per_class") and _is_share(place)):
                 continue
             lines = []
             for run, evaluations in enumerate(runs):

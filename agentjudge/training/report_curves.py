@@ -76,7 +76,7 @@ def picture(
     body = []
     for tick in ticks:
         body.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
-        body.append(f'<text x="{LEFT - 5}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{short(tick)}</text>')
+        body.append(f'<text x="{LEFT - 5}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{_tick(tick, ticks)}</text>')
     for step, anchor in ((0, "start"), (end // 2, "middle"), (end, "end")):
         body.append(f'<text x="{x(step):.1f}" y="{HEIGHT - 7}" text-anchor="{anchor}">{step}</text>')
     if floor is not None:
@@ -149,6 +149,13 @@ def short(value: float) -> str:
     if 1000 <= size < 1e5:
         return f"{value:.0f}"
     return f"{value:.3g}" if 1e-3 <= size < 1000 else f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-")
+
+
+def _tick(value: float, ticks: Sequence[float]) -> str:
+    """A tick with as many decimals as tell it from the next one."""
+    size, step = max(map(abs, ticks)), ticks[1] - ticks[0]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{decimals}f}" if 1e-3 <= size < 1e5 and decimals <= 5 else short(value)
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

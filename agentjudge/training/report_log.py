@@ -10,7 +10,7 @@ A log has a JSON object a line, with `step` and
 |---|---|
 | numbers | `reward`, `joint`, `entropy`, ...: one point of a curve each |
 | `alarm`, `message` | what a monitor said |
-| `eval` | `split`; numbers, or numbers by group (`per_class`, `per_hop`) to any depth; `n`; `floors` by name |
+| `eval` | `split`; numbers, also by group (`macro`, `per_class`, `per_hop`) to any depth; `n`; `floors` by name |
 | `config` | the settings of the run; no step needed |
 
 A number of an evaluation is a number, or `{"mean": 0.5, "low": 0.4, "high": 0.6, "n": 300}`. Words in an evaluation
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from agentjudge.errors import DataError, boundary
 from agentjudge.runs.statistics import wilson
 
-SHARES = ("joint", "label_accuracy", "accuracy", "recall", "right")
+SHARES = ("joint", "label_accuracy", "label", "accuracy", "recall", "right")
 """Numbers that are shares of `n` judgements, so that their interval is known."""
 LARGEST = 1e100
 """What is larger has diverged, and is left out."""
@@ -94,11 +94,12 @@ def read_log(name: str, path: Path) -> RunLog:
 
     Args:
         name: of the run, as the report calls it.
-        path: of the JSON lines.
+        path: of the JSON lines, or of the folder in which they are `log.jsonl`.
 
     Raises:
         DataError: the file cannot be read, or a line that is not the last one is no JSON object with a `step`.
     """
+    path = path / "log.jsonl" if path.is_dir() else path
     log = RunLog(name)
     said: dict[tuple[int, str], Alarm] = {}
     judged: dict[tuple[int, str], Evaluation] = {}

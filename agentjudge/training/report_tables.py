@@ -11,12 +11,13 @@ from typing import NamedTuple
 from agentjudge.runs.statistics import bootstrap_interval
 from agentjudge.training.report_log import SHARES, Cell, Evaluation, Place, RunLog
 
-KNOWN = ("reward", "joint", "label_accuracy", "evidence_iou")
+KNOWN = ("reward", "joint", "label_accuracy", "label", "evidence_iou", "overlap")
 """In this order, before all others; all are the better the higher."""
 BETTER_HIGH = (*KNOWN, *SHARES)
 TAIL = 10
 """The first and last steps of a training that its means are of, or a tenth of all where that is more."""
-OVER_CLASSES = "mean over classes"
+OVER_CLASSES = "macro"
+"""The mean over the classes."""
 ONE_LABEL = "one label for all"
 
 
@@ -95,7 +96,7 @@ def _ends(evaluations: Sequence[Evaluation]) -> tuple[Evaluation | None, Evaluat
 
 
 def _with_mean(cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
-    """The cells, and for what each class has the mean over the classes, each counting alike."""
+    """The cells, and for what each class has the mean over the classes, each counting alike, where none was logged."""
     by_metric: dict[Place, list[float]] = {}
     for place, cell in cells.items():
         if place[0] == "per_class" and len(place) > 1:
@@ -105,8 +106,8 @@ def _with_mean(cells: Mapping[Place, Cell]) -> dict[Place, Cell]:
         (OVER_CLASSES, *metric): Cell(sum(values) / len(values))
         for metric, values in by_metric.items()
         if len(values) == len(classes) > 1
-    }
-    return {**cells, **means}
+    }  # intervals of it have to be logged
+    return {**means, **cells}
 
 
 def _floors(evaluations: Iterable[Evaluation]) -> Iterable[tuple[Place, tuple[float, str]]]:

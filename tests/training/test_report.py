@@ -17,10 +17,15 @@ from PIL import Image
 
 from agentjudge.errors import ConfigError, DataError, StoreError
 from agentjudge.runs.statistics import wilson
+from agentjudge.training.evaluate import told
+from agentjudge.training.measures import Measured
+from agentjudge.training.monitors import Seen as Judged
+from agentjudge.training.monitors import StepRecord
 from agentjudge.training.report import MOST_ALARMS, page, summary, write_report
 from agentjudge.training.report_curves import Line, Mark, picture, short, smoothed, thinned
 from agentjudge.training.report_log import RunLog, read_log
 from agentjudge.training.report_tables import ONE_LABEL, OVER_CLASSES, held_out, trained
+from agentjudge.training.trl_log import StepLog
 from tests.chromium import Tab, chromium, needs_chromium
 
 HOSTILE = (
@@ -291,6 +296,29 @@ def test_means_are_of_the_first_and_the_last_steps() -> None:
     assert few.entries[0] is not None and few.entries[0].start is None and few.entries[0].end.mean == 2
 
 
+def test_the_log_of_the_engine_is_read(tmp_path: Path) -> None:
+    """What `StepLog` and `told` write is what the report reads."""
+    log = StepLog(tmp_path, config={"lr": 3e-4})
+    found = [
+        Measured(gold, 1 + n % 2, right, right, None if gold == "NOT ENOUGH INFO" else float(right), 2, 50, False)
+        for gold, rights in {"SUPPORT": [1, 0, 0, 0], "REFUTE": [1, 1, 0, 0], "NOT ENOUGH INFO": [1, 1, 1, 1]}.items()
+        for n, right in enumerate(map(bool, rights))
+    ]
+    log.evaluation(0, told(found, split="test", decoding="greedy"))
+    log.numbers(1, {"reward": 0.5, "loss": math.nan, "watch/least recall": 0.25})
+    alarms = log.record(StepRecord(1, tuple(Judged("g", 1.0, True, "A", "B") for _ in range(8))))
+    read = read_log("run", tmp_path)
+    assert read.config == {"lr": 3e-4} and read.curves == {"reward": {1: 0.5}, "watch/least recall": {1: 0.25}}
+    assert [(a.step, a.name, a.message) for a in read.alarms] == [(a.step, a.name, a.why) for a in alarms] != []
+    cells = read.evaluations[0].cells
+    assert cells["macro", "joint"].mean == pytest.approx(7 / 12) and cells["macro", "joint"].low is not None
+    assert cells["per_class", "REFUTE", "joint"].mean == 0.5 and cells["per_hop", "2", "joint"].n == 6
+    (table,) = held_out([read])
+    rows = {row.name: row for row in table.rows}
+    assert rows["joint"].floor == (pytest.approx(1 / 3), "always NOT ENOUGH INFO")
+    assert rows["macro / joint"].floor == (pytest.approx(1 / 3), ONE_LABEL)
+
+
 # curves
 
 
@@ -318,6 +346,14 @@ def test_many_points_are_averaged_and_few_stay() -> None:
 def test_numbers_are_short() -> None:
     told = [short(value) for value in (0, 0.5, 1 / 3, -12.345, 1410.2, 123456, 1.9e-4, 7.3e-12)]
     assert told == ["0", "0.5", "0.333", "-12.3", "1410", "1.2e5", "1.9e-4", "7.3e-12"]
+
+
+def test_ticks_are_told_apart() -> None:
+    """However narrow the range."""
+    for values in ([0.996, 1.004], [1e-4, 9e-4], [1400.0, 1460.0], [0.2, 0.31], [-3.0, 2e6]):
+        drawn = picture("p", [Line(0, "a", dict(enumerate(values)))])
+        ticks = re.findall('text-anchor="end">(.*?)</text>', drawn.partition('text-anchor="start"')[0])
+        assert len(ticks) > 1 and len(set(ticks)) == len(ticks), ticks
 
 
 # in a browser
