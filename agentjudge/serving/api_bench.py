@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from agentjudge.case import Case, Document
+from agentjudge.case import ActionChoice, Case, Document
 from agentjudge.errors import ConfigError, DataError
 from agentjudge.graphs.fanout import FanJudge
 from agentjudge.graphs.loop import LoopJudge
@@ -26,10 +26,12 @@ from agentjudge.tools.corpus import Corpus
 from agentjudge.tools.index import Index, open_index
 from agentjudge.tools.retrieve import Retrieve
 
-FIRST = ("veri-r1", "arm-thinker", "compare", "trajectory", "checklist")
+FIRST = ("veri-r1", "arm-thinker", "compare", "trajectory", "checklist", "web-arbiter")
 """The order in which judges are tried for a case; the others follow."""
 LOOKING = "image_zoom_in_tool"
 """A judge with this tool looks at pictures and pages."""
+ALONE = frozenset({"checklist"})
+"""Judges that score one action, and do not choose among several."""
 WORDS_ONLY = frozenset({"webjudge"})
 """Judges that the embedded model cannot drive."""
 
@@ -144,6 +146,8 @@ class Bench:
         fitting = [name for name, spec in self._specs.items() if isinstance(case, spec.cases)]
         if not fitting:
             raise DataError(f"no judge of this server takes a {type(case).__name__}")
+        if isinstance(case, ActionChoice) and len(case.candidates) > 1:
+            fitting = [name for name in fitting if name not in ALONE] or fitting
         if case.images or any(not isinstance(document, Document) for document in case.documents):
             return next((name for name in fitting if LOOKING in self._specs[name].tools), fitting[0])
         return fitting[0]

@@ -56,13 +56,18 @@ async def open_checkpoints(url: str | None, folder: Path) -> AsyncIterator[Any]:
         ConfigError: another kind of address, or a missing extra.
         StoreError: the database cannot be had.
     """
-    if url is None:
-        async with _sqlite(folder / FILE) as saver:
-            yield saver
-    elif url.startswith(("postgresql://", "postgres://")):
-        async with _postgres(url) as saver:
-            yield saver
-    else:
+    check_url(url)
+    async with _sqlite(folder / FILE) if url is None else _postgres(url) as saver:
+        yield saver
+
+
+def check_url(url: str | None) -> None:
+    """Refuse an address that is none of Postgres.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise ConfigError(f"checkpoints are kept in SQLite or at postgresql://..., not at {url.partition('://')[0]!r}")
 
 

@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from agentjudge.errors import require
 from agentjudge.serving.api_app import ApiApp, Watch, create_app
 from agentjudge.serving.api_bench import Bench
+from agentjudge.serving.api_checkpoints import check_url
 from agentjudge.serving.api_keys import KeyRing, read_keys
 from agentjudge.serving.api_store import Store
 from agentjudge.serving.api_work import ApiLimits
@@ -41,6 +42,7 @@ class ApiService:
 
     def __call__(self) -> ApiApp:
         """See `Service`."""
+        check_url(self.checkpoints)
         ring = read_keys(self.key_file, self.keys)
         report = _report() if self.otel else None
         store = Store.open(self.store or Path(mkdtemp(prefix="agentjudge-served-")), passing=self.store is None)

@@ -223,8 +223,9 @@ def test_a_corpus_is_served_beside_rewards(rewards: list[str], tmp_path: Path) -
         assert hits[0]["id"] == "alps" and server.post("/retrieve", queries=["x"]).status_code == 401
         assert server.post("/retrieve", queries=1, headers=headers).status_code == 422
         assert server.post(cases=[answer("x #0.7")], headers=headers).json()["results"][0]["score"] == 0.7
-        health = httpx.get(f"{server.url}/health").json()
-        assert health["retrieve"]["documents"] == 1 and health["judge"].startswith("compare@")
+        (corpus,) = httpx.get(f"{server.url}/v1/corpora", headers=headers).json()["corpora"]
+        assert corpus["documents"] == 1
+        assert httpx.get(f"{server.url}/health").json()["judge"].startswith("compare@")
 
 
 def test_several_processes_share_a_port_a_cache_and_their_metrics(rewards: list[str], tmp_path: Path) -> None:
@@ -260,7 +261,9 @@ def test_workers_end_when_their_parent_is_killed(rewards: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "nothing to serve: give --corpus, --rewards or both"),
+        (["--workers", "2"], "several processes serve rewards or a corpus"),
+        (["--workers", "2", "--rewards", "--store", "x"], "--store is for verdicts"),
+        (["--judge", "no-such"], "unknown judge 'no-such'"),
         (["--rewards", "--judge", "no-such"], "unknown judge 'no-such'"),
         (["--rewards", "--reward", "no_such"], "unknown reward 'no_such'"),
         (["--rewards", "--reward", "likelihood"], "the reward 'likelihood' is made of parts"),
@@ -268,7 +271,9 @@ def test_workers_end_when_their_parent_is_killed(rewards: list[str]) -> None:
         (["--rewards", "--cache", "/proc/none"], "cannot keep rewards in /proc/none"),
         (["--rewards", "--allow-files", "/no/such"], "no such folder"),
         (["--corpus", "x", "--cache", "y"], "--cache goes with --rewards"),
-        (["--corpus", "x", "--judge", "compare"], "--judge goes with --rewards"),
+        (["--keys", "/no/such"], "cannot read the keys in /no/such"),
+        (["--checkpoints", "mysql://x"], "not at 'mysql'"),
+        (["--store", "/proc/none"], "cannot keep anything in /proc/none"),
         (["--corpus", "/no/such"], "/no/such"),
     ],
 )
