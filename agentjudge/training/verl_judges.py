@@ -19,6 +19,7 @@ from agentjudge.models.base import Model, Sampling
 from agentjudge.models.profiles import profile_of
 from agentjudge.registry import lookup
 from agentjudge.tools.corpus import Corpus
+from agentjudge.training.templates import keep_prefix
 from agentjudge.training.tokens import TokenModel
 from agentjudge.training.verl_sampler import PictureModel, VerlSampler
 from agentjudge.training.verl_settings import LoopSettings
@@ -51,12 +52,9 @@ class Shared(NamedTuple):
 @lru_cache(maxsize=8)
 def model_of(shared: Shared, profile: str, template: str, context: int) -> Model:
     """The model of a worker: verl's servers behind our tokens."""
-    found = profile_of(profile)
-    words = shared.tokenizer
-    if template == "keep":
-        from agentjudge.training.templates import keep_prefix
-
-        words = keep_prefix(words)
+    limits = {name: shared.pictures[name] for name in ("min_pixels", "max_pixels") if name in (shared.pictures or {})}
+    found = profile_of(profile).model_copy(update=limits)  # boxes are in pixels of what the model sees
+    words = keep_prefix(shared.tokenizer) if template == "keep" else shared.tokenizer
     sampler = VerlSampler(shared.server, words, pictures=shared.pictures)
     made: Model = TokenModel(sampler, words, name=f"verl:{profile}", profile=found, context=context)
     if shared.processor is None:

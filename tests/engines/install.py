@@ -43,7 +43,10 @@ ENGINES = {
     "trl": Engine(("trl==1.16.0",), "trl.trainer.grpo_trainer"),
     "verifiers": Engine(("verifiers==0.4.0",), "verifiers.v1"),
     "skyrl": Engine(("skyrl-gym==0.4.0",), "skyrl_gym"),
-    "verl": Engine(("verl==0.9.1", "cachetools", "uvicorn", "fastapi", "aiohttp"), "verl.trainer.ppo.core_algos"),
+    "verl": Engine(
+        ("verl==0.9.1", "TransferQueue==0.1.11", "cachetools", "uvicorn", "fastapi", "aiohttp"),
+        "verl.trainer.ppo.core_algos",
+    ),
     "openrlhf": Engine(("pylatexenc==2.11",), "openrlhf.utils.agent", alone=("openrlhf==0.11.2",)),
     "agent_lightning": Engine(("agentlightning==1.0.2",), "agentlightning.server.app", python="3.12"),
 }

@@ -27,13 +27,17 @@ from omegaconf import DictConfig, OmegaConf
 from verl import DataProto
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker, _agent_loop_registry
 from verl.trainer.ppo import core_algos
+from verl.trainer.ppo.metric_utils import compute_data_metrics
 from verl.trainer.ppo.ray_trainer import compute_advantage
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 from verl.workers.rollout.replica import TokenOutput
 
+from agentjudge.boxes import Box
 from agentjudge.errors import ConfigError, DataError
+from agentjudge.models.profiles import fitted, profile_of
+from agentjudge.training.gym import PictureGym
 from agentjudge.training.rows import TurnSpan
 from agentjudge.training.verl_data import gym_items, write
 from agentjudge.training.verl_estimators import NAMES, advantages
@@ -60,11 +64,17 @@ def composed(name: str, *overrides: str) -> DictConfig:
 class Scripted:
     """Servers of verl that search, say that it is enough, and give the right label at every second try.
 
-    `broken` names claims whose judgements find the servers away.
+    `broken` names claims whose judgements find the servers away, `easy` those that are right at every try.
     """
 
-    def __init__(self, tokenizer: Any, cases: list[dict[str, Any]], broken: tuple[str, ...] = ()) -> None:
-        self.tokenizer, self.cases, self.broken = tokenizer, cases, broken
+    def __init__(
+        self,
+        tokenizer: Any,
+        cases: list[dict[str, Any]],
+        broken: tuple[str, ...] = (),
+        easy: tuple[str, ...] = (),
+    ) -> None:
+        self.tokenizer, self.cases, self.broken, self.easy = tokenizer, cases, broken, easy
         self.asked: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.sampled: dict[str, list[TokenOutput]] = defaultdict(list)
         self.order: dict[str, list[str]] = defaultdict(list)
@@ -81,7 +91,7 @@ class Scripted:
         if case["claim"] in self.broken:
             raise RuntimeError("the replica died")
         await asyncio.sleep(0)
-        turn, right = len(self.sampled[request_id]), tries.index(request_id) % 2 == 0
+        turn, right = len(self.sampled[request_id]), tries.index(request_id) % 2 == 0 or case["claim"] in self.easy
         said = self._say(case, turn, right)
         ids = [*self.tokenizer.encode(said, add_special_tokens=False), self.tokenizer.eos_token_id]
         logprobs = [-(k + 1) / 1000 - turn for k in range(len(ids))]
@@ -147,10 +157,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def agents(tmp_path: Path) -> Path:
-    """The recipe's loops with the tiny tokenizer's own template, in more tokens: its vocabulary is of 400."""
+    """The recipe's loops, where a judgement that needs more than one row is an error."""
     loops = OmegaConf.load(RECIPES / "agents.yaml")
     for loop in loops:
-        loop.template = "own"
         loop.rows = "strict"
     path = tmp_path / "agents.yaml"
     OmegaConf.save(loops, path)
@@ -306,10 +315,15 @@ def test_rollouts_through_verls_worker_and_its_advantages(settings: DictConfig, 
     assert set(seen["min_global_steps"][~gone.numpy()]) == {7} and None not in seen["max_global_steps"]
 
     done.non_tensor_batch["uid"] = batch.non_tensor_batch["uid"]
-    done.batch["token_level_rewards"] = done.batch["rm_scores"]
+    done.batch["token_level_rewards"] = done.batch["token_level_scores"] = done.batch["rm_scores"]
     done = compute_advantage(done, settings.algorithm.adv_estimator, num_repeat=SIDES, config=settings.algorithm)
     given = done.batch["advantages"]
     assert not given.isnan().any() and (given[gone] == 0).all() and (given[mask == 0] == 0).all()
+    assert not any(
+        math.isnan(value)
+        for key, value in compute_data_metrics(done, use_critic=False).items()
+        if not key.startswith(("critic/score", "critic/rewards"))
+    )
     right = [int(given[n][mask[n].bool()][0] > 0) for n in range(2 * SIDES)]
     assert sum(right) == SIDES  # every second one
 
@@ -334,9 +348,7 @@ def test_log_probabilities_are_those_of_the_trainers_model(settings: DictConfig,
 def made_loop(settings: DictConfig, **fields: Any) -> JudgeLoop:
     words = transformers.AutoTokenizer.from_pretrained(settings.actor_rollout_ref.model.path)
     servers = SimpleNamespace(generate=None)
-    return JudgeLoop(
-        SimpleNamespace(config=settings), servers, words, **{"judge": "veri-r1", "template": "own"} | fields
-    )
+    return JudgeLoop(SimpleNamespace(config=settings), servers, words, **{"judge": "veri-r1"} | fields)
 
 
 def test_what_cannot_be_is_refused(settings: DictConfig, loop: asyncio.AbstractEventLoop) -> None:
@@ -357,12 +369,156 @@ def test_without_a_reward_it_is_left_to_verl(settings: DictConfig, batch: DataPr
     fields = {key: value[0] for key, value in batch.non_tensor_batch.items()}
     for broken in (False, True):
         servers = Scripted(made._tokenizer, claims, (claims[0]["claim"],) if broken else ())
-        made = JudgeLoop(SimpleNamespace(config=settings), servers, made._tokenizer, judge="veri-r1", template="own")
+        made = JudgeLoop(SimpleNamespace(config=settings), servers, made._tokenizer, judge="veri-r1")
         output = loop.run_until_complete(made.run({"temperature": 1.0, "top_p": 1.0, "logprobs": True}, **fields))
         assert math.isnan(output.reward_score) if broken else output.reward_score is None
         assert any(output.response_mask) is not broken
         assert ("rm_scores" in output.as_dict()) is broken
         assert len(servers.asked[next(iter(servers.asked))]) == (2 if broken else 3)  # tried again, once
+
+
+class Grids:
+    """Tells how many patches a picture has, by Qwen2.5-VL's rule: its own processor needs torchvision."""
+
+    merge_size = 2
+
+    def __call__(self, images: list[Any], *, return_tensors: str, max_pixels: int) -> dict[str, Any]:
+        sizes = [fitted(image.size, multiple=28, least=56 * 56, most=max_pixels) for image in images]
+        return {"image_grid_thw": np.array([[1, height // 14, width // 14] for width, height in sizes])}
+
+
+def test_pictures_are_sampled_and_trained_together(settings: DictConfig, tmp_path: Path, loop: Any) -> None:
+    words = transformers.AutoTokenizer.from_pretrained(settings.actor_rollout_ref.model.path)
+    words.add_special_tokens({"additional_special_tokens": ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>"]})
+    pad = words.convert_tokens_to_ids("<|image_pad|>")
+    settings.data.mm_processor_kwargs = {"max_pixels": 200_704}
+    settings.data.max_prompt_length = settings.data.max_response_length = 40_000
+    case = PictureGym(tmp_path).case(0)
+    frame = Box(*case.metadata["frame"])
+    box = profile_of("qwen2.5-vl").model_copy(update={"max_pixels": 200_704}).written(frame, (4000, 3000))
+    zoom = {"name": "image_zoom_in_tool", "arguments": {"image": "original_image", "bbox_2d": box}}
+    assert case.gold is not None
+    verdict = {"reason": "So.", "evidence": ["observation_1"], "label": case.gold.label, "confidence": 0.9}
+    says = [f"<tool_call>{json.dumps(zoom)}</tool_call>", "Enough.", json.dumps(verdict)]
+    seen: list[dict[str, Any]] = []
+
+    async def generate(request_id: str, **request: Any) -> TokenOutput:
+        ids = [*words.encode(says[len(seen)], add_special_tokens=False), words.eos_token_id]
+        seen.append(request)
+        return TokenOutput(token_ids=ids, log_probs=[-0.5] * len(ids), stop_reason="completed")
+
+    made = JudgeLoop(
+        SimpleNamespace(config=settings),
+        SimpleNamespace(generate=generate),
+        words,
+        SimpleNamespace(image_processor=Grids(), image_token="<|image_pad|>"),
+        judge="arm-thinker",
+        reward="arm_thinker",
+        profile="qwen2.5-vl",
+    )
+    fields = {"extra_info": {"case": case.model_dump_json()}, "global_steps": 3}
+    output = loop.run_until_complete(made.run({"temperature": 1.0, "top_p": 1.0}, **fields))
+    assert output.extra_fields["judge_error"] == "" and output.reward_score == pytest.approx(1.5)
+    images = output.multi_modal_data["images"]
+    assert [len(request["image_data"]) for request in seen] == [1, 2, 2] and images == seen[-1]["image_data"]
+    assert all(request["mm_processor_kwargs"] == {"max_pixels": 200_704} for request in seen)
+    grids = Grids()(images, return_tensors="np", max_pixels=200_704)["image_grid_thw"]
+    ids = np.array(output.prompt_ids + output.response_ids)
+    assert int((ids == pad).sum()) == int(grids.prod(-1).sum()) // 4 and len(images) == 2
+    mask = np.array([0] * len(output.prompt_ids) + output.response_mask, bool)
+    across, down = images[1].size
+    assert across / down == pytest.approx(4 * (frame[2] - frame[0]) / (3 * (frame[3] - frame[1])), rel=0.1)
+    assert not mask[ids == pad].any() and mask.sum() == sum(len(words.encode(each)) + 1 for each in says)
+    assert output.extra_fields["min_global_steps"] == 3
+
+
+# verl's present trainer: rows go through its queue
+
+
+@pytest.fixture(scope="module")
+def queue() -> Iterator[Any]:
+    """verl's TransferQueue, on a Ray of one machine."""
+    ray = pytest.importorskip("ray")
+    transfer = pytest.importorskip("transfer_queue", reason="needs .venv-verl: make test-engines")
+    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=200 * 2**20, log_to_driver=False)
+    config = composed("veri_r1_8gpus", "transfer_queue.backend.SimpleStorage.num_data_storage_units=1")
+    transfer.init(OmegaConf.merge(config.transfer_queue, {"enable": True}))
+    yield transfer
+    transfer.close()
+    ray.shutdown()
+
+
+def test_the_present_trainer_filters_groups_and_tells_turns_apart(
+    settings: DictConfig, batch: DataProto, queue: Any, loop: asyncio.AbstractEventLoop
+) -> None:
+    from verl.trainer.ppo.v1 import AgentLoopWorkerTQ, PPOTrainer
+    from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+    from verl.utils import tensordict_utils as tu
+
+    overrides = {"actor_rollout_ref": {"rollout": {"n": SIDES}}, "algorithm": {"adv_estimator": "agentjudge_mt-grpo"}}
+    settings = OmegaConf.merge(settings, overrides)
+    assert isinstance(settings, DictConfig)
+    claims = cases_of(batch)
+    prompts = {key: value[::SIDES] for key, value in batch.non_tensor_batch.items()}
+    prompts["uid"] = np.array([f"claim{n}" for n in range(3)], dtype=object)
+    waiting = [{"is_prompt": True, "status": "pending", "global_steps": 7} for _ in range(3)]
+    queue.kv_batch_put(keys=list(prompts["uid"]), partition_id="train", tags=waiting)
+
+    async def rolled() -> Scripted:
+        worker = AgentLoopWorkerTQ.__ray_metadata__.modified_class(settings, None)
+        easy, broken = (claims[1]["claim"],), (claims[2]["claim"],)
+        servers = worker.llm_client = Scripted(worker.tokenizer, claims, broken, easy)
+        given = tu.get_tensordict(prompts)
+        tu.assign_non_tensor_data(given, "global_steps", 7)
+        await worker.generate_sequences(given)
+        await asyncio.gather(*worker.background_tasks)
+        return servers
+
+    servers = loop.run_until_complete(rolled())
+    refilled: list[int] = []
+    buffer = ReplayBuffer(
+        trainer_mode="sync",
+        trainer_config=settings.trainer,
+        max_off_policy_threshold=None,
+        max_off_policy_strategy="drop",
+        sampler_kwargs={},
+        poll_interval=0.1,
+        refill_fn=refilled.append,
+        filter_groups_metric=settings.algorithm.filter_groups.metric,
+        train_batch_size=3,
+        gen_batch_size=1,
+        sync_refill_failed_groups=True,
+    )
+    rows, metrics = buffer.sample(7, "train", 2)
+    assert metrics["training/filter_groups/evicted_samples"] == 1
+    assert {key.split("_")[0] for key in rows.keys} == {"claim0", "claim2"} and len(rows.keys) == 2 * SIDES
+    assert all(tag["min_global_steps"] == 7 for tag in rows.tags)
+
+    fields = ["uid", "response_mask", "rm_scores", "rollout_log_probs", "extra_fields"]
+    before = queue.kv_batch_get(keys=rows.keys, partition_id="train", select_fields=fields)
+    told = [getattr(each, "data", each) for each in before["extra_fields"]]
+    old = tu.get_tensordict({"old_log_probs": before["rollout_log_probs"]})
+    rows = queue.kv_batch_put(keys=rows.keys, partition_id="train", fields=old)
+    rows = PPOTrainer._compute_advantage(SimpleNamespace(config=settings), rows, metrics)
+    after = queue.kv_batch_get(keys=rows.keys, partition_id="train", select_fields=["advantages", "response_mask"])
+    assert metrics["rollout_corr/rollout_is_mean"] == pytest.approx(1.0, abs=0.01)
+
+    asked = servers.order[claims[0]["claim"]]
+    sampled = sum(len(output.token_ids) for request in asked for output in servers.sampled[request])
+    assert sum(int(row.sum()) for row in after["response_mask"].unbind()) == sampled
+    apart = 0
+    for info, scores, mask, given in zip(
+        told, before["rm_scores"].unbind(), after["response_mask"].unbind(), after["advantages"].unbind(), strict=True
+    ):
+        assert not given.isnan().any() and (given[mask == 0] == 0).all()
+        if info["judge_error"]:
+            assert scores.isnan().any() and not mask.any() and not given.any()
+            continue
+        assert float(scores.sum()) == pytest.approx(info["reward_extra_info"]["score"], abs=1e-5)
+        (first, *_), (second, *_), _ = info["turn_spans"]
+        assert float(scores[first]) == pytest.approx(info["turn_scores"][0], abs=1e-6) and info["turn_scores"][0] != 0
+        apart += bool(given[first] != given[second])
+    assert apart == SIDES
 
 
 # estimators
