@@ -207,11 +207,17 @@ def judge_for(
         tools: offer tools.
     """
     table = config.judge
-    spec = lookup("judge", table.name).target()
+    spec = _machine(table.name)
     drawn = table.sampling.temperature if temperature is None else temperature
     sampling = Sampling(temperature=drawn, max_tokens=table.sampling.max_tokens, seed=seed)
     box = offered(given, config) if tools else []
     return Judge(spec, model=model, tools=box, budget=table.budget, sampling=sampling, seed=config.seed)
+
+
+@lru_cache(maxsize=8)
+def _machine(name: str) -> Any:
+    """The judge of a name, always the same, so that its graph is compiled once."""
+    return lookup("judge", name).target()
 
 
 def _searching(corpus: Sequence[Path], config: TrainConfig) -> tuple[Tool[Any], ...]:
