@@ -98,7 +98,7 @@ def keep_prefix(tokenizer: Any, family: Family | None = None) -> Any:
         ConfigError: unknown family, one that cannot be found, or tokens that the tokenizer lacks.
     """
     if family is None:
-        if tokenizer.chat_template and prefix_error(tokenizer) is None:
+        if tokenizer.chat_template and prefix_error(tokenizer, ids=False) is None:
             return tokenizer
         family = _family(tokenizer)
     template = template_of(family)
@@ -106,7 +106,7 @@ def keep_prefix(tokenizer: Any, family: Family | None = None) -> Any:
     if end not in tokenizer.get_vocab():
         raise ConfigError(f"the tokenizer has no token {end!r}, with which turns of the family {family!r} end")
     tokenizer.chat_template = template
-    if problem := prefix_error(tokenizer):
+    if problem := prefix_error(tokenizer, ids=False):
         raise ConfigError(f"the template of {family!r} does not keep what was said with this tokenizer: {problem}")
     return tokenizer
 
@@ -150,7 +150,11 @@ def _family(tokenizer: Any) -> Family:
 
 
 def prefix_error(
-    tokenizer: Any, messages: Sequence[Message] = CONVERSATION, tools: Sequence[Message] | None = TOOLS
+    tokenizer: Any,
+    messages: Sequence[Message] = CONVERSATION,
+    tools: Sequence[Message] | None = TOOLS,
+    *,
+    ids: bool = True,
 ) -> str | None:
     """Where a template does not keep what was said; None where it does, in text and in token ids.
 
@@ -161,6 +165,8 @@ def prefix_error(
         tokenizer: with a chat template.
         messages: with `reasoning_content`, and arguments of calls as objects.
         tools: OpenAI function tools.
+        ids: look at token ids as well: some tokenizers merge the end of a prompt with the beginning of an answer, such
+            as line breaks. `TokenModel` never encodes the two together, and does not mind; a chat server does.
 
     Raises:
         ConfigError: the template fails on these messages.
@@ -168,12 +174,18 @@ def prefix_error(
     switches: list[dict[str, Any]] = [{}]
     if "enable_thinking" in str(tokenizer.chat_template):
         switches.append({"enable_thinking": False})
-    return next(filter(None, (_problem(tokenizer, messages, tools, switch) for switch in switches)), None)
+    found = (_text_problem(_told(tokenizer, messages, tools, switch)) for switch in switches)
+    problem = next(filter(None, found), None)
+    if problem or not ids:
+        return problem
+    found = (_ids_problem(tokenizer, _told(tokenizer, messages, tools, switch)) for switch in switches)
+    return next(filter(None, found), None)
 
 
-def _problem(
+def _told(
     tokenizer: Any, messages: Sequence[Message], tools: Sequence[Message] | None, switch: Mapping[str, Any]
-) -> str | None:
+) -> list[tuple[str, str]]:
+    """What should grow: each prompt, the conversation with its answer, and the whole at last; with names."""
     places = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
     told: list[tuple[str, str]] = []
     for number, place in enumerate(places, 1):
@@ -181,13 +193,22 @@ def _problem(
         told.append((f"the prompt of answer {number}", _text(tokenizer, messages[:place], tools, asked, ask=True)))
         told.append((f"answer {number}", _text(tokenizer, messages[: place + 1], tools, switch)))
     told.append(("the whole conversation", _text(tokenizer, messages, tools, switch)))
+    return told
+
+
+def _text_problem(told: Sequence[tuple[str, str]]) -> str | None:
     for (_, before), (name, after) in pairwise(told):
         if not after.startswith(before):
             same = next(n for n, letter in enumerate(before) if after[n : n + 1] != letter)
             return f"{name} has {after[same : same + 40]!r} where {before[same : same + 40]!r} was"
-        ids, more = (tokenizer.encode(text, add_special_tokens=False) for text in (before, after))
+    return None
+
+
+def _ids_problem(tokenizer: Any, told: Sequence[tuple[str, str]]) -> str | None:
+    encoded = [(name, text, tokenizer.encode(text, add_special_tokens=False)) for name, text in told]
+    for (_, text, ids), (name, _, more) in pairwise(encoded):
         if more[: len(ids)] != ids:
-            return f"{name} has other tokens than what it begins with, {before[-40:]!r} at its end"
+            return f"{name} has other tokens than what it begins with, {text[-40:]!r} at its end"
     return None
 
 

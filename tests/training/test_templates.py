@@ -225,6 +225,7 @@ def test_where_it_is_not_kept_is_told() -> None:
     merged = own.replace("assistant\\n' +", "assistant\\nverdict: ' +")
     words.chat_template = merged.replace("assistant\\n' }}", "assistant\\nverd' }}")
     assert "other tokens than what it begins with" in str(prefix_error(words))
+    assert prefix_error(words, ids=False) is None and keep_prefix(words).chat_template.startswith(merged[:40])
     words.chat_template = "{{ raise_exception('no tools') }}"
     with pytest.raises(ConfigError, match="the chat template failed: no tools"):
         prefix_error(words)
