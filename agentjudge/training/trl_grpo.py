@@ -123,8 +123,7 @@ class _Lessons:
     def draw(self, number: int) -> list[Inputs]:
         """See `Steps`."""
         grpo, trainer = self._config.grpo, self._trainer
-        if isinstance(self._sampler, TorchSampler):
-            self._sampler.version = f"step-{trainer.state.global_step}"
+        self._renew()
         lesson = taught(self._runner.run(self._drawing.step(number)), self._estimator)
         self._lesson = lesson
         return micro_batches(
@@ -136,6 +135,12 @@ class _Lessons:
             skip=grpo.beta == 0 and grpo.entropy == 0,
             device=trainer.accelerator.device,
         )
+
+    def _renew(self) -> None:
+        """Tell the sampler that the weights are others now; fused optimisers leave no mark on them to see it by."""
+        if isinstance(self._sampler, TorchSampler):
+            with self._sampler.paused():
+                self._sampler.version = f"step-{self._trainer.state.global_step}"
 
     def numbers(self, step: int, compared: Sequence[Compared]) -> dict[str, float]:
         """See `Steps`."""
@@ -150,6 +155,7 @@ class _Lessons:
 
     def _measured(self, step: int) -> dict[str, float]:
         """The numbers of an evaluation on unseen cases, greedily and as in training."""
+        self._renew()
         table, source = self._config.evaluation, open_source(self._config, split="test")
         kinds = {"eval": 0.0}
         if table.sampled:
