@@ -20,11 +20,8 @@ FLOORS = {
     **dict.fromkeys(["tools", "models"], 2),
     **dict.fromkeys(["graphs", "rewards"], 3),
     **dict.fromkeys(["judge", "opening", "runs", "rerank", "audit", "synthesis", "training", "demo"], 4),
-    **dict.fromkeys(
-        ["cli", "cli_options", "cli_runs", "cli_web", "cli_serve", "console", "catalogue", "doctor"]
-        + ["interop", "serving", "benchmarks"],
-        5,
-    ),
+    **dict.fromkeys((path.stem for path in PACKAGE.glob("cli*.py")), 5),
+    **dict.fromkeys(["console", "catalogue", "doctor", "interop", "serving", "benchmarks"], 5),
 }
 # What a lower floor may name of a higher one: data files, and the default context of LangGraph Studio.
 ALLOWED = {("graphs", "demo")}
