@@ -36,6 +36,8 @@ PICTURE_BYTES = 32_000_000
 _LOCAL = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
 _CHUNK = re.compile(r"/chunk/([01])/(\d{1,9})")
 _PICTURE = re.compile(r"/picture/([0-9a-f]{64})")
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+"""What makes `words.js` a module for the pages of servers; here it is part of one script."""
 
 
 class Page:
@@ -97,8 +99,8 @@ class Page:
         return self._html({}, served=True, omitted={"pictures": 0, "bytes": 0}).encode()
 
     def _html(self, blocks: Mapping[str, bytes], *, served: bool, omitted: dict[str, int]) -> str:
-        style = _part("page.css")
-        script = _part("judgement.js") + _part("page.js")
+        style = _part("base.css") + _part("page.css")
+        script = _EXPORT.sub("", _part("words.js")) + _part("judgement.js") + _part("page.js")
         own = "'self'" if served else ""
         policy = {
             "default-src": "'none'",

@@ -33,6 +33,7 @@ from agentjudge.serving.api_sessions import Sessions
 from agentjudge.serving.api_store import Row, Store
 from agentjudge.serving.api_work import ApiLimits, Work
 from agentjudge.serving.guards import BodyLimit
+from agentjudge.serving.page import add_page
 from agentjudge.serving.retrieve import add_retrieve
 from agentjudge.serving.rewards import RewardApp
 from agentjudge.serving.rewards_http import LogLine, respond, retry_after
@@ -123,6 +124,7 @@ def create_app(
     add_sessions(app, front)
     add_batches(app, front)
     add_about(app, front)
+    add_page(app)
     for place, (name, served) in enumerate(bench.corpora.items()):
         for path in (*(["/retrieve"] if not place else []), f"/v1/corpora/{name}/retrieve"):
             add_retrieve(app, served.corpus, index=served.index, path=path)

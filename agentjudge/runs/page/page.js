@@ -1,29 +1,10 @@
 "use strict";
-// One run, or two side by side. Whatever models and documents said becomes text nodes, never markup: `el` is the only
-// maker of elements. The list holds the rows on the screen alone; a trace is unpacked when it is opened.
+// One run, or two side by side. The list holds the rows on the screen alone; a trace is unpacked when it is opened.
 
 const ROW = 60; // pixels, as .row in the style
-const KNOWN = {
-  SUPPORT: "green", REFUTE: "red", "NOT ENOUGH INFO": "amber", first: "blue", second: "teal", tie: "grey",
-  scored: "green", abstained: "grey", failed: "violet", right: "green", wrong: "red", same: "green", different: "amber",
-};
-const TONES = ["blue", "teal", "amber", "green", "violet", "red", "grey"];
 const SIDES = ["A", "B"];
-const byId = (id) => document.getElementById(id);
 const NARROW = "(max-width: 860px)";
 const narrow = () => matchMedia(NARROW).matches;
-
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "style") for (const [key, each] of Object.entries(value)) node.style.setProperty(key, each);
-    else node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
-}
 
 // --- data ---
 
@@ -78,24 +59,8 @@ function original(sha) {
 
 // --- words ---
 
-const count = (n) => n.toLocaleString("en");
-const percent = (x, digits = 0) => `${(100 * x).toFixed(digits)}%`;
-const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
-const megabytes = (n) => `${(n / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
-const decimals = (x) => (Number.isFinite(x) ? x.toFixed(2) : "");
-function time(s) {
-  if (s < 0.0995) return `${Math.round(1000 * s)} ms`;
-  if (s < 120) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
-  return s < 7200 ? `${(s / 60).toFixed(1)} min` : `${(s / 3600).toFixed(1)} h`;
-}
 const short = (n) => (n < 10000 ? count(n) : n < 1e6 ? `${(n / 1e3).toFixed(n < 1e5 ? 1 : 0)}k` : `${(n / 1e6).toFixed(1)}M`);
 const word = (cell) => (!cell ? "" : cell.status !== "scored" ? cell.status : cell.outcome ?? decimals(cell.score));
-const tones = new Map();
-function tone(name) {
-  if (name in KNOWN) return KNOWN[name];
-  if (!tones.has(name)) tones.set(name, TONES[tones.size % TONES.length]);
-  return tones.get(name);
-}
 const pill = (cell) => (cell ? el("span", { class: `pill ${cell.outcome || cell.status !== "scored" ? tone(word(cell)) : "blue"}`, title: word(cell) }, word(cell)) : el("span", { class: "soft" }, "–"));
 const badge = (side) => el("span", { class: `side ${side ? "b" : ""}`, "aria-label": `run ${SIDES[side]}` }, SIDES[side]);
 const tick = (right) => (right === undefined ? null : right === 1 ? el("span", { class: "mark-right", title: "right" }, "✓") : el("span", { class: "mark-wrong", title: right ? `right by ${right}` : "wrong" }, right ? "≈" : "✗"));
