@@ -220,7 +220,9 @@ class RolloutTable(Table):
     """How judgements are sampled."""
 
     sampler: str = "torch"
-    """`torch`: the trainer's own weights, in this process; `vllm:URL`: a server."""
+    """`torch`: the trainer's own weights, in this process; `vllm:NAME@URL`: a server, which is given each step's."""
+    logprobs_mode: Literal["raw_logprobs", "processed_logprobs"] = "raw_logprobs"
+    """As that server was started; at temperatures other than 1 it has to be the latter."""
     concurrency: int = Field(default=64, ge=1)
     policy: Policy = "fork"
     """What becomes of a prompt that does not go on from the turn before; see `rows`."""
@@ -232,8 +234,10 @@ class RolloutTable(Table):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.sampler != "torch" and not self.sampler.startswith("vllm:http"):
-            raise ValueError(f"sampler is 'torch' or 'vllm:http://...', not {self.sampler!r}")
+        kind, _, rest = self.sampler.partition(":")
+        name, at, url = rest.partition("@")
+        if self.sampler != "torch" and not (kind == "vllm" and name and at and url.startswith(("http://", "https://"))):
+            raise ValueError(f"sampler is 'torch' or 'vllm:NAME@http://...', not {self.sampler!r}")
         return self
 
 

@@ -8,7 +8,8 @@
     folder/log.jsonl ...       see `trl_log`; folder/tensorboard/
 
 Judges run on the weights that are trained (`TorchSampler`), in this process and at once, so there is one policy and one
-version of it. One process: for several machines or dozens of GPUs there is the engine verl.
+version of it; or on a vLLM server, which is given the weights of each step and has to prove that it serves them. One
+process: for several machines or dozens of GPUs there is the engine verl.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from agentjudge.errors import ConfigError, ModelError, require
+from agentjudge.errors import ModelError, require
 from agentjudge.models.base import Model
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.curriculum import chosen
@@ -25,12 +26,13 @@ from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
 from agentjudge.training.monitors import StepRecord
 from agentjudge.training.policies import Policy, load_policy, refuse_ungated
-from agentjudge.training.sources import open_source
+from agentjudge.training.sources import Source, open_source
 from agentjudge.training.tokens import TokenModel, TokenSampler
 from agentjudge.training.torch_sampler import TorchSampler
 from agentjudge.training.trl_batches import micro_batches
 from agentjudge.training.trl_log import Bar, StepLog
 from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, keep, quiet, start_of
+from agentjudge.training.trl_serving import PROOFS, Served
 from agentjudge.training.trl_trainer import Compared, Inputs, trainer_class
 
 
@@ -75,7 +77,7 @@ def train_grpo(
             peft_config=adapters(config),
         )
         quiet(trainer)
-        sampler = _sampler(config, trainer, policy)
+        sampler = _sampler(config, trainer, policy, source)
         stack.callback(lambda: runner.run(sampler.aclose()))
         model = TokenModel(
             sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context
@@ -138,9 +140,12 @@ class _Lessons:
 
     def _renew(self) -> None:
         """Tell the sampler that the weights are others now; fused optimisers leave no mark on them to see it by."""
-        if isinstance(self._sampler, TorchSampler):
+        step = int(self._trainer.state.global_step)
+        if isinstance(self._sampler, Served):
+            self._runner.run(self._sampler.renew(self._trainer.accelerator.unwrap_model(self._trainer.model), step))
+        elif isinstance(self._sampler, TorchSampler):
             with self._sampler.paused():
-                self._sampler.version = f"step-{self._trainer.state.global_step}"
+                self._sampler.version = f"step-{step}"
 
     def numbers(self, step: int, compared: Sequence[Compared]) -> dict[str, float]:
         """See `Steps`."""
@@ -208,7 +213,7 @@ def _arguments(config: TrainConfig) -> Any:
     )
 
 
-def _sampler(config: TrainConfig, trainer: Any, policy: Policy) -> TokenSampler:
+def _sampler(config: TrainConfig, trainer: Any, policy: Policy, source: Source) -> TokenSampler:
     if config.rollout.sampler == "torch":
         return TorchSampler(
             trainer.accelerator.unwrap_model(trainer.model),
@@ -218,4 +223,4 @@ def _sampler(config: TrainConfig, trainer: Any, policy: Policy) -> TokenSampler:
             dtype="bfloat16" if config.model.dtype == "bfloat16" else None,
             seed=config.seed,
         )
-    raise ConfigError("weights of a vLLM server cannot be refreshed yet")
+    return Served(config, policy.tokenizer, [source.case(number).case for number in range(PROOFS)])
