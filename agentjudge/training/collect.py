@@ -16,9 +16,8 @@ guesses learns to guess.
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,8 +58,6 @@ class OracleBook:
     config: TrainConfig
     tokenizer: Any
     profile: ModelProfile
-    _runner: asyncio.Runner | None = field(default=None, init=False, repr=False)
-    _process: int = field(default=0, init=False, repr=False)
 
     def trace(self, number: int) -> Trace:
         """The oracle's judgement.
@@ -68,9 +65,7 @@ class OracleBook:
         Raises:
             DataError: it did not find its way; its message says what to allow it.
         """
-        if self._runner is None or self._process != os.getpid():  # a worker has an event loop of its own
-            self._runner, self._process = asyncio.Runner(), os.getpid()
-        return self._runner.run(self._judged(number))
+        return asyncio.run(self._judged(number))
 
     async def _judged(self, number: int) -> Trace:
         given, sft = self.source.case(number), self.config.sft
