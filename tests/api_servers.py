@@ -129,7 +129,7 @@ class Process:
         command = [sys.executable, "-m", "agentjudge.cli", "serve", *arguments, "--port", "0"]
         told = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=told)
-        self.watchdog = threading.Timer(240, self.process.kill)
+        self.watchdog = threading.Timer(900, self.process.kill)
         self.watchdog.start()
         assert self.process.stderr is not None
         self.line = self.process.stderr.readline()
@@ -144,7 +144,7 @@ class Process:
         assert self.process.stderr is not None
         self.lines += self.process.stderr
 
-    def end(self, sig: signal.Signals = signal.SIGTERM, *, within: float = 60) -> int:
+    def end(self, sig: signal.Signals = signal.SIGTERM, *, within: float = 180) -> int:
         """Send a signal; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(sig)

@@ -115,6 +115,7 @@ class OwnerFiles:
         def admit(name: str, kinds: dict[str, str]) -> str:
             if not name.startswith("data:"):
                 raise DataError("a case must not name files of the server: send data:image/png;base64,... or multipart")
+            kinds = DOCUMENTS if kinds is PAGES else kinds
             data, suffix = decoded(name, kinds)
             return self.put(data, f"sent{suffix}", kinds)
 

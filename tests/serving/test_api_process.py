@@ -45,7 +45,10 @@ class Model:
         self.second[name] += 1
         while self.shut.is_set():
             await asyncio.sleep(0.02)
-        return said("REFUTE" if "objects to it" in json.dumps(body["messages"]) else "SUPPORT")
+        text = json.dumps(body["messages"])
+        shown = json.dumps([message for message in body["messages"] if message["role"] == "tool"])
+        (cited, *_) = re.findall(r"\[\[([\w-]+:\d+)\]\]", shown)
+        return said("REFUTE" if "objects to it" in text else "SUPPORT", cited)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def options(model: Model) -> Iterator[list[str]]:
         yield ["--judge", "veri-r1", "--model", f"vllm:any@{server.url}", "--corpus", f"demo={CORPUS}"]
 
 
-def until(true: Callable[[], bool], *, seconds: float = 60) -> None:
+def until(true: Callable[[], bool], *, seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come"
@@ -76,7 +79,7 @@ def broken_off_and_resumed(model: Model, options: list[str]) -> None:
             case = {"claim": f"The Zorb {number} bridge is long."}
             try:
                 with httpx.stream(
-                    "POST", f"{server.url}/v1/sessions", json={"case": case, "stream": True}, timeout=120
+                    "POST", f"{server.url}/v1/sessions", json={"case": case, "stream": True}, timeout=240
                 ) as reply:
                     heard.extend(line for line in reply.iter_lines() if line.startswith("data: "))
             except httpx.HTTPError:
@@ -93,17 +96,17 @@ def broken_off_and_resumed(model: Model, options: list[str]) -> None:
     assert not any('"verdict":{' in line for line in heard)
     model.shut.clear()
     with process(*options) as server:
-        listed = httpx.get(f"{server.url}/v1/sessions", params={"limit": 100}, timeout=60).json()["sessions"]
+        listed = httpx.get(f"{server.url}/v1/sessions", params={"limit": 100}, timeout=240).json()["sessions"]
         assert len(listed) == SESSIONS
         for session in listed:
-            record = httpx.post(f"{server.url}/v1/sessions/{session['id']}/resume", timeout=60).json()
+            record = httpx.post(f"{server.url}/v1/sessions/{session['id']}/resume", timeout=240).json()
             assert record["status"] == "scored" and record["verdict"]["label"] == "SUPPORT", record["verdict"]
             assert record["verdict"]["usage"]["turns"] == 2
             events = events_in(httpx.get(f"{server.url}/v1/verdicts/{record['id']}/events").text)
             assert [event.name for event in events].count("tool_result") == 1
         assert set(model.first.values()) == {1}, "no first turn was taken again"
         path = f"{server.url}/v1/sessions/{listed[0]['id']}"
-        after = httpx.post(f"{path}/challenge", json={"words": "look again"}, timeout=60).json()
+        after = httpx.post(f"{path}/challenge", json={"words": "look again"}, timeout=240).json()
         assert after["changed"]["fields"]["label"] == {"before": "SUPPORT", "after": "REFUTE"}, after
         assert len(httpx.get(path).json()["verdicts"]) == 2
         assert server.end() == 0
@@ -158,7 +161,7 @@ def test_told_to_end_it_finishes_and_takes_nothing_new(model: Model, options: li
         replies: list[httpx.Response] = []
         body = {"case": {"claim": "The Zorb 1 bridge is long."}}
         ask = threading.Thread(
-            target=lambda: replies.append(httpx.post(f"{server.url}/v1/verdicts", json=body, timeout=60))
+            target=lambda: replies.append(httpx.post(f"{server.url}/v1/verdicts", json=body, timeout=240))
         )
         ask.start()
         until(lambda: len(model.second) == 1)
@@ -180,7 +183,7 @@ def test_what_is_not_finished_in_time_is_told_and_goes_on(model: Model, options:
 
         def ask(path: str, number: int) -> None:
             body = {"case": {"claim": f"The Zorb {number} bridge is long."}, "stream": True}
-            streams.append(httpx.post(f"{server.url}{path}", json=body, timeout=60).text)
+            streams.append(httpx.post(f"{server.url}{path}", json=body, timeout=240).text)
 
         threads = [
             threading.Thread(target=ask, args=(path, n)) for n, path in enumerate(("/v1/verdicts", "/v1/sessions"))
@@ -188,7 +191,7 @@ def test_what_is_not_finished_in_time_is_told_and_goes_on(model: Model, options:
         for thread in threads:
             thread.start()
         cases = [{"claim": f"The Zorb {n} bridge is long."} for n in range(10, 14)]
-        batch = httpx.post(f"{server.url}/v1/batches", json={"cases": cases}, timeout=60)
+        batch = httpx.post(f"{server.url}/v1/batches", json={"cases": cases}, timeout=240)
         assert batch.status_code == 202
         until(lambda: len(model.second) == 6)
         assert server.end() == 0
@@ -203,7 +206,7 @@ def test_what_is_not_finished_in_time_is_told_and_goes_on(model: Model, options:
         records = [json.loads(line) for line in httpx.get(f"{done}/results").text.splitlines()]
         assert [record["case"]["claim"] for record in records] == [case["claim"] for case in cases]
         (session,) = httpx.get(f"{server.url}/v1/sessions").json()["sessions"]
-        record = httpx.post(f"{server.url}/v1/sessions/{session['id']}/resume", timeout=60).json()
+        record = httpx.post(f"{server.url}/v1/sessions/{session['id']}/resume", timeout=240).json()
         assert record["status"] == "scored"
         listed = httpx.get(f"{server.url}/v1/verdicts").json()["verdicts"]
         (single,) = [each for each in listed if each["session"] is None]
@@ -216,7 +219,7 @@ def test_many_streams_at_once_and_none_is_lost(options: list[str], tmp_path: Pat
         async def all() -> list[list[Any]]:
             limits = httpx.Limits(max_connections=STREAMS)
             end = time.monotonic() + 5
-            async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=120) as client:
+            async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=240) as client:
 
                 async def ask(number: int) -> list[Any]:
                     heard = []

@@ -147,6 +147,26 @@ async def test_a_session_is_gone_on_with_by_another_server(tmp_path: Path) -> No
             assert set(first["sources"]) <= set(second["sources"])
 
 
+async def test_a_verdict_that_was_there_but_not_kept_is_kept_after_a_restart(tmp_path: Path) -> None:
+    """The server ended between the last checkpoint and the record."""
+    say = Hesitant()
+    async with api(tmp_path, say) as client:
+        first = (await client.post("/v1/sessions", json={"case": CLAIM})).json()
+        path = f"/v1/sessions/{first['session']}"
+        second = (await client.post(f"{path}/challenge", json={"words": "really?"})).json()
+        store = client.app.front.work.store
+        row = await store.verdict("anonymous", second["id"])
+        assert row is not None
+        row.record |= {"status": "running", "verdict": None, "changed": None, "turns": row.record["first_turn"]}
+        await store.end_verdict(row, None)
+        asked = say.asked
+    async with api(tmp_path, say) as client:
+        again = (await client.post(f"{path}/resume")).json()
+        assert say.asked == asked, "nothing is asked again"
+        assert again["verdict"]["label"] == second["verdict"]["label"] == "REFUTE"
+        assert again["turns"] == second["turns"] and again["changed"]["since"] == first["id"]
+
+
 async def test_a_crop_is_looked_at_again_after_a_restart(tmp_path: Path) -> None:
     out = io.BytesIO()
     picture = Image.effect_noise((400, 300), 80).convert("RGB")
