@@ -174,12 +174,11 @@ def prefix_error(
     switches: list[dict[str, Any]] = [{}]
     if "enable_thinking" in str(tokenizer.chat_template):
         switches.append({"enable_thinking": False})
-    found = (_text_problem(_told(tokenizer, messages, tools, switch)) for switch in switches)
-    problem = next(filter(None, found), None)
-    if problem or not ids:
-        return problem
-    found = (_ids_problem(tokenizer, _told(tokenizer, messages, tools, switch)) for switch in switches)
-    return next(filter(None, found), None)
+    told = [_told(tokenizer, messages, tools, switch) for switch in switches]
+    problems = [_text_problem(each) for each in told]
+    if ids and not any(problems):
+        problems = [_ids_problem(tokenizer, each) for each in told]
+    return next(filter(None, problems), None)
 
 
 def _told(

@@ -15,9 +15,10 @@ What is drawn does not depend on who else is there, but for the rounding of anot
 generator of its own, which gives one number a token, and the token is where that number falls in the distribution. The
 log-probabilities are of that distribution: after temperature and top-p. At temperature 0 they are the model's own.
 
-Keys and values are of the weights that made them. They are dropped by `paused()`, and when a parameter's version
-counter shows that it was changed in place, as optimizers do. What writes to `parameter.data` (some loaders, some
-sharded optimizers) leaves no mark: pause there. `paused()` first finishes what is in flight, under the old weights.
+Keys and values are of the weights that made them. They are dropped by `paused()`, and whenever the sampler wakes up
+and finds that the weights are others: some values of each parameter are looked at, since version counters do not tell
+(fused optimizers and writes to `parameter.data` leave them as they are). `paused()` first finishes what is in flight,
+under the old weights.
 
 The model is put into evaluation mode while it samples and back afterwards. Attention over all that came before is
 needed: layers with a sliding window or a recurrent state are refused; serve these models with vLLM.
@@ -42,9 +43,12 @@ from agentjudge.models.hf import TAIL, _ends
 from agentjudge.training.templates import turn_end
 from agentjudge.training.tokens import Sampled
 from agentjudge.training.torch_cache import RowCache, common
+from agentjudge.training.torch_draw import Draw, draw
 
 READ = 8192
 """Tokens of prompts that are read in one forward pass, padding included; a longer prompt is read alone."""
+LOOKED_AT = 64
+"""Values of a parameter by which new weights are known."""
 WORTH = 16
 """Tokens of a prompt for which it is worth waiting until another one that shares them has been read."""
 
@@ -103,7 +107,8 @@ class TorchSampler:
         self._active: list[_Job] = []
         """In the order of their rows."""
         self._joining: list[_Job] = []
-        self._stamp: tuple[int, ...] = ()
+        self._values: Any = None
+        """Some of the weights that the cache is of."""
         self._waiting: deque[_Job] = deque()
         self._lock = threading.Condition()
         self._holds = 0
@@ -252,9 +257,9 @@ class TorchSampler:
         model = self._model
         training = [module for module in model.modules() if module.training]
         device = next(model.parameters()).device
-        stamp = tuple(x for p in model.parameters() for x in (p._version, p.data_ptr()))
-        if stamp != self._stamp:
-            self._stamp = stamp
+        values = _some_values(model)
+        if self._values is None or not torch.equal(values, self._values):
+            self._values = values
             self._cache.clear()
         model.eval()
         try:
@@ -363,27 +368,9 @@ class TorchSampler:
 
     def _draw(self, logits: Any, jobs: "Sequence[_Job]") -> None:
         """Give each sequence a token."""
-        import torch
-
-        greedy = [job.temperature == 0 for job in jobs]
-        heat = torch.tensor([job.temperature or 1.0 for job in jobs], device=logits.device)
-        odds = torch.log_softmax(logits.float() / heat[:, None], dim=-1)
-        top = [1.0 if job.temperature == 0 else job.top_p for job in jobs]
-        if min(top) < 1:
-            odds = _truncated(odds, torch.tensor(top, device=logits.device))
-        if all(greedy):
-            tokens = odds.argmax(-1)
-        else:
-            chance = [0.0 if job.temperature == 0 else job.chance[len(job.ids)] for job in jobs]
-            below = odds.double().exp().cumsum(-1)
-            wanted = torch.tensor(chance, dtype=torch.float64, device=logits.device) * (1 - 1e-12) * below[:, -1]
-            tokens = torch.searchsorted(below, wanted[:, None], right=True)[:, 0]
-            if any(greedy):
-                tokens = torch.where(torch.tensor(greedy, device=logits.device), odds.argmax(-1), tokens)
-        values = odds.gather(-1, tokens[:, None])[:, 0]
-        for job, token, value in zip(jobs, tokens.tolist(), values.tolist(), strict=True):
+        for job, token, logprob in zip(jobs, *draw(logits, [job.next for job in jobs]), strict=True):
             job.ids.append(token)
-            job.logprobs.append(min(value, 0.0))
+            job.logprobs.append(logprob)
 
     def _leave(self) -> "list[_Job]":
         """Take out those that are over; their rows keep all but the last token, which was never read."""
@@ -406,16 +393,12 @@ class TorchSampler:
         return job.stopped or len(job.ids) == job.most
 
 
-def _truncated(odds: Any, top: Any) -> Any:
-    """Log-probabilities of the smallest sets of tokens with at least the probability `top`, one a row."""
-    sorted_odds, order = odds.sort(dim=-1, descending=True)
-    before = sorted_odds.exp().cumsum(-1) - sorted_odds.exp()
-    kept = before < top[:, None]
-    kept[:, 0] = True
-    kept |= (top >= 1)[:, None]
-    kept = kept.new_zeros(kept.shape).scatter(-1, order, kept)
-    cut = odds.masked_fill(~kept, float("-inf"))
-    return cut - cut.logsumexp(-1, keepdim=True)
+def _some_values(model: Any) -> Any:
+    """Some values of each parameter, in one tensor: a step of an optimizer changes them."""
+    import torch
+
+    weights = [weight.detach().reshape(-1) for weight in model.parameters() if weight.numel()]
+    return torch.cat([weight[:: max(1, len(weight) // LOOKED_AT)][:LOOKED_AT].float() for weight in weights])
 
 
 @dataclass(slots=True, eq=False)
@@ -437,7 +420,13 @@ class _Job:
 
     @property
     def size(self) -> int:
+        """Tokens of prompt and answer."""
         return len(self.prompt) + len(self.ids)
+
+    @property
+    def next(self) -> Draw:
+        """How the next token is drawn."""
+        return Draw(self.temperature, self.top_p, self.chance[len(self.ids)] if self.chance else 0.0)
 
     def deliver(self, version: str) -> None:
         """Answer, unless it was given up or has failed."""
