@@ -24,6 +24,7 @@ from agentjudge.cli_options import (
 from agentjudge.cli_runs import judge, report, rescore, view
 from agentjudge.cli_serve import serve
 from agentjudge.cli_train import train
+from agentjudge.cli_vllm import vllm
 from agentjudge.cli_web import score
 from agentjudge.errors import AgentJudgeError, ConfigError, DataError
 
@@ -228,13 +229,15 @@ def list_command(what: str, as_json: bool) -> None:
 
 @main.command()
 @click.option("--model", help="Also probe this model, such as vllm:NAME@URL.")
+@click.option("--judge", default="veri-r1", show_default=True, help="Hold a vLLM server against this judge's budget.")
+@click.option("--for-training", is_flag=True, help="Hold it against what training needs of it.")
 @json_option
-def doctor(model: str | None, as_json: bool) -> None:
+def doctor(model: str | None, judge: str, for_training: bool, as_json: bool) -> None:
     """Check the machine, the extras and, with --model, a model server."""
     from agentjudge import console
     from agentjudge.doctor import examine
 
-    findings = examine(model)
+    findings = examine(model, judge=judge, for_training=for_training)
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -244,7 +247,7 @@ def doctor(model: str | None, as_json: bool) -> None:
     sys.exit(FAILED if any(finding.state == "problem" for finding in findings) else 0)
 
 
-for command in (judge, score, rescore, report, view, serve, train):
+for command in (judge, score, rescore, report, view, serve, train, vllm):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -48,8 +48,17 @@ class Finding(NamedTuple):
     detail: str
 
 
-def examine(model: str | None) -> list[Finding]:
-    """All checks; those of a model only when one is named."""
+def examine(model: str | None, *, judge: str = "veri-r1", for_training: bool = False) -> list[Finding]:
+    """All checks; those of a model only when one is named.
+
+    Args:
+        model: as for `load_model`.
+        judge: its budget is what a vLLM server is held against.
+        for_training: a vLLM server is to sample for training.
+
+    Raises:
+        ConfigError: unknown judge.
+    """
     version = importlib.metadata.version("agentjudge")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     findings = [
@@ -62,7 +71,8 @@ def examine(model: str | None) -> list[Finding]:
         findings.append(Finding(f"extra {extra}", "absent" if missing else "ok", detail))
     findings.append(_embedded())
     if model is not None:
-        findings += asyncio.run(_probe(model))
+        kind, _, rest = model.partition(":")
+        findings += asyncio.run(_server(rest, judge, for_training) if kind == "vllm" else _probe(model))
     return findings
 
 
@@ -83,6 +93,18 @@ def _embedded() -> Finding:
     return Finding(
         "embedded model", "ok", f"loaded; an identical sentence supports with {scores.probabilities[0][0]:.2f}"
     )
+
+
+async def _server(rest: str, judge: str, for_training: bool) -> list[Finding]:
+    """A vLLM server, against what a judge needs of it."""
+    from agentjudge.registry import lookup
+    from agentjudge.serving.vllm_probe import probe_server
+
+    spec = lookup("judge", judge).target()
+    try:
+        return await probe_server(rest, spec, for_training=for_training)
+    except AgentJudgeError as exc:
+        return [Finding("model", "problem", exc.message)]
 
 
 async def _probe(spec: str) -> list[Finding]:
@@ -117,8 +139,8 @@ async def _probe(spec: str) -> list[Finding]:
         )
         findings.append(Finding("model server", "ok", f"answers as {answer.model_version or model.name}"))
         findings.append(_schema(str(answer.message_out.get("content") or "")))
-        findings.append(_tokens("token ids", answer.output_ids))
-        findings.append(_tokens("log-probabilities", answer.logprobs))
+        findings.append(counted("token ids", answer.output_ids))
+        findings.append(counted("log-probabilities", answer.logprobs))
         findings.append(await _tool_calls(model, request))
     except AgentJudgeError as exc:
         findings.append(Finding("model server", "problem", exc.message))
@@ -148,7 +170,8 @@ def _schema(text: str) -> Finding:
     return Finding("JSON schema", "ok" if held else "problem", detail)
 
 
-def _tokens(name: str, values: list[Any] | None) -> Finding:
+def counted(name: str, values: Sequence[Any] | None) -> Finding:
+    """Whether tokens, or what is told of each, are told."""
     if values:
         return Finding(name, "ok", f"{len(values)} for one answer")
     return Finding(name, "absent", "not given; needed for training only")
