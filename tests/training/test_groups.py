@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_policies import tiny_tokenizer
 
-from agentjudge.errors import ConfigError, ModelError
+from agentjudge.errors import ConfigError, DataError, ModelError
 from agentjudge.models.profiles import GENERIC
 from agentjudge.training.config import TrainConfig, parse_config
+from agentjudge.training.curriculum import chosen
 from agentjudge.training.groups import Drawing, made, reward_of
 from agentjudge.training.lessons import estimator_of, taught
 from agentjudge.training.sources import Chosen, FileSource, GymSource, open_source
@@ -33,13 +35,14 @@ class Saying:
     def __init__(self, tokenizer: Any, *, out: Sequence[int] = ()) -> None:
         self.tokenizer, self.out, self.asked = tokenizer, set(out), 0
         self.prompts: list[str] = []
+        self.always = ""
 
     async def sample(self, prompt: Sequence[int], *, seed: int | None = None, **_: Any) -> Sampled:
         number, self.asked = self.asked, self.asked + 1
         if number in self.out:
             raise ModelError("the server is out", retriable=True)
         self.prompts.append(self.tokenizer.decode(prompt))
-        label = ("NOT ENOUGH INFO", "SUPPORT", "REFUTE")[(seed or 0) % 3]
+        label = self.always or ("NOT ENOUGH INFO", "SUPPORT", "REFUTE")[(seed or 0) % 3]
         said = f'{{"reason": "So.", "evidence": [], "label": "{label}", "confidence": 0.5}}<|im_end|>'
         ids = self.tokenizer.encode(said, add_special_tokens=False)
         return Sampled(ids, [-0.1] * len(ids), "stop", "")
@@ -145,3 +148,20 @@ def test_cases_by_number() -> None:
     assert all(sorted(each) == sorted(case.id for case in cases) for each in passes) and passes[0] != passes[1]
     chosen = Chosen(endless, (4, 9))
     assert [chosen.case(n).case.id for n in range(3)] == [endless.case(n).case.id for n in (4, 9, 4)]
+
+
+async def test_a_curriculum_leaves_out_what_is_always_right(tokenizer: Any, tmp_path: Path) -> None:
+    asked = config(data={"gym": {"documents": 4, "worlds": 9}}, curriculum={"tries": 3})
+    source = open_source(asked)
+    sampler = Saying(tokenizer)
+    sampler.always = "NOT ENOUGH INFO"
+    model = TokenModel(sampler, tokenizer, profile=GENERIC)
+    kept = await chosen(source, asked, model, reward_of(asked), folder=tmp_path)
+    assert isinstance(kept, Chosen) and kept.size == 6
+    golds = {kept.case(number).case.gold.label for number in range(6)}  # type: ignore[union-attr]
+    assert golds == {"SUPPORT", "REFUTE"}
+    before = sampler.asked
+    assert await chosen(source, asked, model, reward_of(asked), folder=tmp_path) == kept and sampler.asked == before
+    strict = config(data={"gym": {"documents": 4, "worlds": 9}}, curriculum={"tries": 3, "never": True})
+    with pytest.raises(DataError, match="nothing to learn"):
+        await chosen(source, strict, model, reward_of(strict), folder=tmp_path)
