@@ -21,6 +21,8 @@ async function caseIn(file) {
 }
 
 const kindOf = (it) => it.kind ?? { claim: "claim", response: "response", responses: "comparison", candidates: "action_choice", steps: "trajectory" }[TELLING.find((field) => field in it)];
+const TYPES = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif", pdf: "application/pdf", md: "text/markdown", html: "text/html", htm: "text/html", csv: "text/csv", jsonl: "application/jsonl" };
+const typeOf = (name) => TYPES[name.split(".").at(-1).toLowerCase()] ?? "text/plain"; // browsers do not know all of them
 const base = (path) => path.split(/[\\/]/).at(-1);
 
 export class Attached {
@@ -118,7 +120,7 @@ export class Attached {
 function dataOf(file) {
   return new Promise((done, fail) => {
     const reader = new FileReader();
-    reader.addEventListener("load", () => done(reader.result));
+    reader.addEventListener("load", () => done(`data:${typeOf(file.name)};base64,${reader.result.slice(reader.result.indexOf(",") + 1)}`));
     reader.addEventListener("error", () => fail(new Problem(`${file.name} cannot be read.`, "Pick it again.")));
     reader.readAsDataURL(file);
   });

@@ -50,7 +50,7 @@ byId("files").replaceWith(attached.node);
 // Judges that take what is there now, and the corpora they may search.
 function choices() {
   const select = byId("judge"), picked = select.value, able = judges.filter(({ takes }) => takes.includes(attached.kind));
-  byId("claim").hidden = Boolean(attached.found);
+  for (const each of [byId("claim"), byId("claim-label")]) each.hidden = Boolean(attached.found);
   select.replaceChildren(el("option", { value: "" }, "Automatic"), ...able.map(({ name }) => el("option", { value: name }, name)));
   select.value = able.some(({ name }) => name === picked) ? picked : "";
   const judge = able.find(({ name }) => name === select.value), searching = judge ? judge.corpus : able.some(({ corpus }) => corpus);

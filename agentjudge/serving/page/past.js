@@ -19,7 +19,8 @@ export function remember(record) {
   const entry = { id: record.id, session: record.session, text: textOf(record.case).slice(0, 200), outcome: outcome(record), at: record.created };
   const list = past(), before = list.find(same);
   if (before && before.at > entry.at) return;
-  keep([entry, ...list.filter((each) => !same(each))]);
+  if (before?.id === entry.id) keep(list.map((each) => (each === before ? entry : each)));
+  else keep([entry, ...list.filter((each) => each !== before)]);
 }
 
 export const forget = (gone) => keep(past().filter(({ id, session }) => id !== gone && session !== gone));
