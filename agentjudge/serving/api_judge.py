@@ -137,9 +137,12 @@ class ServedJudge(Judge):
         return ThreadDocuments(texts_file(self.blobs, thread), getattr(retrieve, "corpus", None))
 
     def _stream(self, given: Any, context: JudgeContext, thread: str | None) -> Any:
-        graph = self._graph if thread is None else self._threads
         config = {"recursion_limit": context.budget.supersteps, **_at(thread)}
-        return graph.astream(given, config, context=context, stream_mode=["tasks", "values"])
+        modes = ["tasks", "values"]
+        if thread is None:
+            return self._graph.astream(given, config, context=context, stream_mode=modes)
+        # sync: a step is in the database before the next one asks the model for anything
+        return self._threads.astream(given, config, context=context, stream_mode=modes, durability="sync")
 
     async def _earlier(self, asked: Asked) -> State:
         """The state of the thread, empty where there is none to go on with."""

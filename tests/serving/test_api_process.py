@@ -89,7 +89,6 @@ def broken_off_and_resumed(model: Model, options: list[str]) -> None:
         for thread in threads:
             thread.start()
         until(lambda: len(model.second) == SESSIONS)
-        time.sleep(1)  # checkpoints are written while the next step runs
         server.end(signal.SIGKILL)
         for thread in threads:
             thread.join(30)
