@@ -153,11 +153,9 @@ def chart() -> bytes:
 async def look(request: Request) -> Any:
     """Zooms in once, then cites the crop."""
     if request.tools and not any(message["role"] == "assistant" for message in request.messages):
-        args = {"bbox_2d": [450, 200, 750, 800], "target_image": "original_image"}
         spec = next(tool for tool in request.tools if tool["function"]["name"] == "image_zoom_in_tool")
-        known = spec["function"]["parameters"]["properties"]
-        name = next((name for name in known if name != "bbox_2d" and "image" in name), "target_image")
-        call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": args["bbox_2d"], name: "original_image"}}
+        which = next(name for name in spec["function"]["parameters"]["properties"] if "image" in name)
+        call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [450, 200, 750, 800], which: "original_image"}}
         return {"content": "I look at the bar.", "tool_calls": [{"function": call}]}
     return said("SUPPORT", "observation_1", reason="The bar is red.")
 
@@ -169,8 +167,9 @@ async def test_a_claim_is_verified_with_its_steps_as_they_come(tab: Tab, tmp_pat
     async with served(tmp_path, say) as server:
         await enter(tab, server.url)
         await tab.run(
-            "window.heard = []; new MutationObserver(() => window.heard.push(document.getElementById('status').textContent))"
-            ".observe(document.getElementById('status'), { childList: true, characterData: true, subtree: true })"
+            "window.heard = []; window.status_line = document.getElementById('status');"
+            "new MutationObserver(() => window.heard.push(window.status_line.textContent))"
+            ".observe(window.status_line, { childList: true, characterData: true, subtree: true })"
         )
         await write(tab, "claim", CLAIM)
         await press(tab, "Enter", ctrl=True)

@@ -108,6 +108,7 @@ async function run(asking, { fresh = false } = {}) {
         block = blockOf(data);
         address(data);
         if (fresh) { byId("claim").value = ""; attached.clear(); byId("verdicts").querySelector("h1").focus(); }
+        else block.node.scrollIntoView({ block: "start" });
       }
       block.take(name, data);
     }, { lost: () => say("Connection lost; trying again."), signal: mine.stop.signal });
