@@ -36,6 +36,7 @@ from agentjudge.training.gym import ClaimGym, Names, Oracle, Slop, demonstration
 from agentjudge.training.gym.names import Split
 from agentjudge.training.templates import keep_prefix
 
+PLANS = Path(__file__).parent / "plans"
 NAMES = 150
 WORLDS = 300
 """From which its phrases are learned."""

@@ -103,8 +103,16 @@ class Drawing:
     def apart(self, *others: int) -> int:
         """A class that may not meet these in a training world, or may in a test world: the class of what meets them."""
         if self.split == "test":
-            return others[0] if others else self._rng.randrange(CLASSES)
+            return others[0] if others else self._roomiest()
         return self._rng.choice([kind for kind in range(CLASSES) if kind not in others])
+
+    def _roomiest(self) -> int:
+        """The class with the most names left; one of them by chance."""
+        left = [self._left(kind) for kind in range(CLASSES)]
+        return self._rng.choice([kind for kind in range(CLASSES) if left[kind] == max(left)])
+
+    def _left(self, kind: int) -> int:
+        return self._names.of_class(kind) - sum(place % CLASSES == kind for place in self._taken)
 
     def name(self, kind: int) -> str:
         """A name of a class that this world has not used yet.
@@ -113,8 +121,7 @@ class Drawing:
             ConfigError: there is none left.
         """
         size = self._names.of_class(kind)
-        used = sum(place % CLASSES == kind for place in self._taken)
-        if used >= size:
+        if self._left(kind) < 1:
             raise ConfigError(
                 f"the {len(self._names.words)} names are too few: a world has used up all {size} of a class; give more "
                 "names, or make worlds with fewer documents, claims or hops"
