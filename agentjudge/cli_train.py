@@ -1,4 +1,4 @@
-"""Commands that train judges: train sft, train grpo, train eval."""
+"""Commands that train judges: train sft, train grpo, train eval, train report."""
 
 import logging
 import sys
@@ -94,6 +94,20 @@ def evaluation(
     console.out().print(console.table("judged", columns, cells))
     for name, floor in evaluate.floors(found).items():
         click.echo(f"{name}: label {floor['label_accuracy']:.3f}, joint {floor['joint']:.3f}")
+
+
+@train.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", default="report.html", show_default=True, type=click.Path(path_type=Path), help="The page.")
+def report(folders: tuple[Path, ...], out: Path) -> None:
+    """Runs beside each other on one page: curves, alarms, what was measured; and a summary as Markdown."""
+    from agentjudge.training.report import write_report
+
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    write_report(dict(zip(names, folders, strict=True)), out)
+    click.echo(f"{out}, {out.with_suffix('.md')}")
 
 
 def _config(file: Path, out: Path | None) -> Any:

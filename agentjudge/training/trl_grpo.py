@@ -6,6 +6,7 @@
     folder/checkpoint-50/      weights, optimiser, schedule: a run killed at any moment goes on from here
     folder/final/              the model at the end, for `hf:` and for vLLM (adapters alone, where LoRA was trained)
     folder/log.jsonl ...       see `trl_log`; folder/tensorboard/
+    folder/report.html, .md    curves, alarms and what was measured; see `report`
 
 Judges run on the weights that are trained (`TorchSampler`), in this process and at once, so there is one policy and one
 version of it; or on a vLLM server, which is given the weights of each step and has to prove that it serves them. One
@@ -94,6 +95,7 @@ def train_grpo(
             raise
         trainer.save_model(str(folder / FINAL))
         policy.tokenizer.save_pretrained(folder / FINAL)
+    write_report({folder.name or "run": folder}, folder / "report.html")
     alarm = steplog.stopped
     stopped = f"{alarm.name}: {alarm.why}" if alarm else ""
     return Trained(folder / FINAL, int(trainer.state.global_step), stopped)

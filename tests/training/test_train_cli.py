@@ -103,6 +103,13 @@ def test_unseen_cases_are_measured_at_the_start_and_at_the_end(whole: Path) -> N
     assert list((whole / "out/tensorboard").glob("events*"))
 
 
+def test_a_run_ends_with_its_report(whole: Path, tmp_path: Path) -> None:
+    assert "always NOT ENOUGH INFO" in (whole / "out/report.md").read_text()
+    result = run("report", whole / "out", "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "page.html").read_text() == (whole / "out/report.html").read_text()
+
+
 def test_a_run_that_is_killed_goes_on_where_it_was(whole: Path, policy: Path, tmp_path: Path) -> None:
     file = config(tmp_path, policy)
     command = [sys.executable, "-m", "agentjudge.cli", "train", "grpo", "--config", str(file)]
