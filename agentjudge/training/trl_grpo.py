@@ -27,6 +27,7 @@ from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
 from agentjudge.training.monitors import StepRecord
 from agentjudge.training.policies import Policy, load_policy, refuse_ungated
+from agentjudge.training.report import write_report
 from agentjudge.training.sources import Source, open_source
 from agentjudge.training.tokens import TokenModel, TokenSampler
 from agentjudge.training.torch_sampler import TorchSampler
