@@ -18,7 +18,7 @@ from agentjudge.errors import ConfigError
 @click.option("--print", "only_print", is_flag=True, help="Print the command and start nothing.")
 @click.option("--python", metavar="PATH", help="Python of the environment that has vLLM; looked for when left out.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port to listen at.")
 @click.option("--name", "names", multiple=True, help="Name under which it answers; may be repeated.")
 @click.option("--context", type=click.IntRange(1024), help="Tokens; what the judge's budget asks for when left out.")
 @click.option("--tools", metavar="PARSER", help="Parser of tool calls, or none; the family's when left out.")
