@@ -54,6 +54,9 @@ def main() -> None:
 @source_options
 @click.option("--doc", "documents", multiple=True, type=click.Path(), help="A document, or a PDF; may be repeated.")
 @click.option("--image", "images", multiple=True, type=click.Path(), help="A picture to look at; may be repeated.")
+@click.option(
+    "-i", "--interactive", is_flag=True, help="Argue with the verdict: objections and evidence, line by line."
+)
 @model_options()
 @json_option
 @click.pass_context
@@ -66,6 +69,7 @@ def verify(
     fetch: bool,
     documents: tuple[str, ...],
     images: tuple[str, ...],
+    interactive: bool,
     model: str,
     judge_name: str,
     seed: int | None,
@@ -91,6 +95,14 @@ def verify(
         judge_name = "arm-thinker"
     given = {"id": "claim", "claim": claim, "images": images, "documents": documents}
     case = parse_case(given, where="the command line")
+    if interactive:
+        from agentjudge.cli_verify_interactive import Sources, talk
+
+        if as_json:
+            raise ConfigError("-i is a conversation: leave --json out")
+        held = Sources(corpus, index, search, fetch)
+        verdict = talk(case, judge=judge_name, model=model, sources=held, seed=seed)
+        sys.exit(FAILED if verdict.status == "failed" else 0)
     sources: dict[str, Any] = {"corpus": corpus or None, "index": index, "search": search, "fetch": fetch}
     with TemporaryDirectory(prefix="agentjudge-") as folder:
         with Judge.load(judge_name, model=model, seed=seed, blobs=Path(folder), **sources) as judge:
