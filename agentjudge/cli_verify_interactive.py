@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from agentjudge import console
-from agentjudge.case import Claim
+from agentjudge.case import Case
 from agentjudge.errors import AgentJudgeError, DataError, boundary
 from agentjudge.verdict import Verdict
 
@@ -37,7 +37,7 @@ class Sources:
 
 
 def talk(
-    case: Claim, *, judge: str, model: str, sources: Sources, seed: int | None = None, ask: Callable[[str], str] = input
+    case: Case, *, judge: str, model: str, sources: Sources, seed: int | None = None, ask: Callable[[str], str] = input
 ) -> Verdict:
     """Judge a claim, then take objections and evidence until there are no more; the last verdict.
 
@@ -58,7 +58,7 @@ def talk(
 
 
 async def _talk(
-    case: Claim, judge: str, model: str, sources: Sources, seed: int | None, ask: Callable[[str], str], folder: Path
+    case: Case, judge: str, model: str, sources: Sources, seed: int | None, ask: Callable[[str], str], folder: Path
 ) -> Verdict:
     from agentjudge.serving.api_bench import Bench
     from agentjudge.serving.api_checkpoints import open_checkpoints
@@ -68,6 +68,7 @@ async def _talk(
     from agentjudge.serving.api_store import Store
     from agentjudge.serving.api_work import ApiLimits, Wanted, Work
 
+    title = str(getattr(case, "claim", ""))
     corpora = {NAME: sources.corpus} if sources.corpus else {}
     how: dict[str, Any] = {"index": sources.index, "search": sources.search, "fetch": sources.fetch, "seed": seed}
     bench = Bench.load((judge,), model=model, corpora=corpora, **how)
@@ -80,7 +81,7 @@ async def _talk(
             given = _kept(files, (*case.images, *(each for each in case.documents if isinstance(each, str))))
             case = case.model_copy(update={"images": given.images, "documents": given.documents})
             id, live = await sessions.start(key, Wanted(case, judge, NAME if corpora else None))
-            verdict = await _show(live, case.claim)
+            verdict = await _show(live, title)
             console.err().print(f"[dim]{HELP}[/]")
             while (line := await asyncio.to_thread(_line, ask)) is not None:
                 try:
@@ -91,7 +92,7 @@ async def _talk(
                         console.err().print(f"[dim]{HELP}[/]")
                     else:
                         words = None if line == "/again" else line
-                        verdict = await _show(await sessions.judge(key, id, words=words), case.claim)
+                        verdict = await _show(await sessions.judge(key, id, words=words), title)
                 except (AgentJudgeError, ValueError) as exc:
                     console.err().print(f"[yellow]{console.escape(str(exc))}[/]")
             return verdict
@@ -118,7 +119,8 @@ def _kept(files: Any, paths: Any) -> Any:
     from agentjudge.serving.api_sessions import Evidence
     from agentjudge.serving.rewards_files import PICTURES
 
-    images, documents = [], []
+    images: list[str] = []
+    documents: list[str] = []
     for path in map(Path, paths):
         with boundary(DataError, f"cannot read {path}"):
             data = path.expanduser().read_bytes()
@@ -127,7 +129,7 @@ def _kept(files: Any, paths: Any) -> Any:
     return Evidence((), tuple(images), tuple(documents))
 
 
-async def _show(live: Any, claim: str) -> Verdict:
+async def _show(live: Any, title: str) -> Verdict:
     """Follow a judgement: its steps to standard error, its verdict to standard output.
 
     Raises:
@@ -144,7 +146,7 @@ async def _show(live: Any, claim: str) -> Verdict:
             raise AgentJudgeError(data["detail"])
         elif name == "verdict":
             verdict = Verdict.model_validate(data["verdict"])
-            console.show_verdict(console.out(), verdict, title=claim)
+            console.show_verdict(console.out(), verdict, title=title)
             if data["changed"] is not None:
                 console.out().print(f"  [dim]{console.escape(changed(data['changed']))}[/]")
     return verdict
