@@ -94,8 +94,8 @@ async def _sqlite(path: Path) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _postgres(url: str) -> AsyncIterator[Any]:
-    saving = require("langgraph.checkpoint.postgres.aio", extra="serve")
-    pools, rows = require("psycopg_pool", extra="serve"), require("psycopg.rows", extra="serve")
+    saving = require("langgraph.checkpoint.postgres.aio", extra="postgres")
+    pools, rows = require("psycopg_pool", extra="postgres"), require("psycopg.rows", extra="postgres")
 
     class Saver(saving.AsyncPostgresSaver):  # type: ignore[name-defined, misc]
         async def aget_tuple(self, config: Any) -> Any:
@@ -115,7 +115,7 @@ async def _postgres(url: str) -> AsyncIterator[Any]:
 
 
 def _serializer() -> Any:
-    serde = require("langgraph.checkpoint.serde.jsonplus", extra="serve")
+    serde = require("langgraph.checkpoint.serde.jsonplus", extra="postgres")
     return serde.JsonPlusSerializer(allowed_msgpack_modules=[(kind.__module__, kind.__qualname__) for kind in TYPES])
 
 
