@@ -1,9 +1,10 @@
 """Shared by all tests. Its place here also puts this folder on the path, for `import servers`."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,10 @@ from servers import ChatServer
 settings.register_profile("search", deadline=None)  # a busy machine is no failure
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same examples in every run of a commit
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+# TRL looks whether there is a package "vllm", and takes the folder of our tests of that name for one.
+sys.modules.setdefault("vllm", cast(Any, None))
 
 
 @pytest.fixture

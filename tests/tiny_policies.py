@@ -1,13 +1,9 @@
 """A tiny Qwen3 that can be trained: random weights, words of the gym as tokens, a template that keeps what was said."""
 
-import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tiny_models
-
-# TRL looks whether there is a package "vllm", and takes the folder of our tests of that name for one.
-sys.modules.setdefault("vllm", cast(Any, None))
 
 TEMPLATE = """\
 {%- if tools %}{{ '<|im_start|>tools\\n' }}{% for tool in tools %}{{ tool.function.name + ' ' }}{% endfor %}
