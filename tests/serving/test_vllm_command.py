@@ -204,6 +204,8 @@ def test_adapters_share_a_base_with_room_for_the_highest_rank(tmp_path: Path) ->
     assert option(plan.command, "--lora-modules") == [f"qwen3-claims={tmp_path}/a", f"qwen3-runs={tmp_path}/b"]
     assert option(plan.command, "--max-lora-rank") == ["32"] and option(plan.command, "--max-loras") == ["2"]
     assert plan.names == ("Qwen/Qwen3-8B", *adapters) and not plan.notes
+    spare = command_for(judge(), "Qwen/Qwen3-8B", ServerOptions(adapters=adapters, cpu=True))
+    assert option(spare, "--max-loras") == ["3"], "on the CPU the last slot stays empty, for the base"
 
 
 def test_an_adapter_whose_name_hides_its_family_is_told(tmp_path: Path) -> None:
