@@ -21,6 +21,7 @@ EXTRAS = {
     "hf": ("torch", "transformers"),
     "train": ("trl", "torch", "transformers", "peft", "accelerate", "datasets", "tensorboard"),
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "postgres": ("langgraph.checkpoint.postgres", "psycopg"),
     "text": ("langdetect",),
     "table": ("pyarrow",),
     "otel": ("opentelemetry.sdk",),
