@@ -57,6 +57,7 @@ speed: setup
 	$(BIN)/python -m agentjudge.benchmarks.speed.crops
 	$(BIN)/python -m agentjudge.benchmarks.speed.pages
 	$(BIN)/python -m agentjudge.benchmarks.speed.rewards
+	$(BIN)/python -m agentjudge.benchmarks.speed.rollouts
 
 train-embedded: setup
 	$(BIN)/python -m pip install --quiet -e ".[train-embedded]"
