@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -50,7 +50,7 @@ class HFModel:
         if not self._tokenizer.chat_template:
             raise ConfigError(f"the tokenizer of {path} has no chat template")
         self._model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self._ends = _ends(self._model, self._tokenizer)
+        self._ends = end_tokens(self._model, self._tokenizer)
         pad = self._tokenizer.pad_token_id
         # Neutral, so that nothing of the checkpoint's generation_config.json slips in behind the request's sampling.
         self._model.generation_config = transformers.GenerationConfig(
@@ -112,19 +112,17 @@ class HFModel:
 
     def _prompt(self, request: Request) -> list[int]:
         """Token ids of the conversation under the model's chat template."""
-        thinking = request.sampling.thinking
-        if thinking is None and request.phase != "act":
-            thinking = False
         with boundary(ModelError, "the chat template failed"):
-            ids = self._tokenizer.apply_chat_template(
-                [_plain(m) for m in render(request.messages, picture=_no_picture, image_in_tool=False, reasoning=True)],
-                tools=list(request.tools) or None,
-                add_generation_prompt=not request.continue_last,
-                continue_final_message=request.continue_last,
-                return_dict=False,
-                **self.profile.template_kwargs(thinking=thinking),
+            text = templated(
+                self._tokenizer,
+                request.messages,
+                picture=_no_picture,
+                tools=request.tools,
+                switches=self.profile.template_kwargs(thinking=thinks(request)),
+                ask=not request.continue_last,
+                go_on=request.continue_last,
             )
-        return list(ids)
+            return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _sample(self, prompt: list[int], request: Request, most: int, over: threading.Event) -> "_Drawn":
         """Sampled token ids, the log-probability of each, and the likeliest ones beside it, where asked for."""
@@ -193,7 +191,7 @@ class HFModel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _ends(model: Any, tokenizer: Any) -> list[int]:
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """Tokens that end a turn: those of the checkpoint and the tokenizer's."""
     known = model.generation_config.eos_token_id
     ends = [*(known if isinstance(known, list) else [known]), tokenizer.eos_token_id]
@@ -203,6 +201,44 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
 def _profile(path: str, architecture: str) -> ModelProfile:
     found = profile_of(path)
     return profile_of(architecture.replace("_", "-")) if found is GENERIC else found
+
+
+def thinks(request: Request) -> bool | None:
+    """The switch of reasoning for a turn: off in turns that are not free, unless the sampling says otherwise."""
+    return False if request.sampling.thinking is None and request.phase != "act" else request.sampling.thinking
+
+
+def templated(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    *,
+    picture: Callable[[str], Any],
+    tools: Sequence[dict[str, Any]] = (),
+    switches: Mapping[str, Any] | None = None,
+    ask: bool = False,
+    go_on: bool = False,
+) -> str:
+    """A conversation as a tokenizer's chat template writes it.
+
+    Args:
+        tokenizer: of transformers.
+        messages: as the loop has them.
+        picture: called with the name of each picture; raises where none are taken.
+        tools: OpenAI function tools.
+        switches: of the template, such as `enable_thinking`.
+        ask: end with the beginning of an answer.
+        go_on: the last message is an answer that goes on.
+    """
+    shown = render(messages, picture=picture, image_in_tool=False, reasoning=True)
+    text: str = tokenizer.apply_chat_template(
+        [_plain(message) for message in shown],
+        tools=list(tools) or None,
+        add_generation_prompt=ask,
+        continue_final_message=go_on,
+        tokenize=False,
+        **(switches or {}),
+    )
+    return text
 
 
 def _no_picture(image: str) -> NoReturn:

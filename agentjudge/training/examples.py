@@ -19,9 +19,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from agentjudge.errors import DataError, ModelError, boundary
 from agentjudge.graphs.dialect import Dialect
-from agentjudge.models.hf import _plain as plain
+from agentjudge.models.hf import templated
 from agentjudge.models.profiles import GENERIC, ModelProfile
-from agentjudge.models.wire import render
 from agentjudge.registry import lookup
 from agentjudge.trace import Message, Trace, Turn
 from agentjudge.training.rollouts import parents
@@ -142,17 +141,17 @@ class _View:
     def _text(
         self, messages: Sequence[Message], thinking: bool | None, *, ask: bool = False, go_on: bool = False
     ) -> str:
-        shown = render(messages, picture=_no_picture, image_in_tool=False, reasoning=True)
+        switches = self._profile.template_kwargs(thinking=thinking)
         with boundary(DataError, "the chat template failed"):
-            text = self._tokenizer.apply_chat_template(
-                [plain(message) for message in shown],
-                tools=self._tools or None,
-                add_generation_prompt=ask,
-                continue_final_message=go_on,
-                tokenize=False,
-                **self._profile.template_kwargs(thinking=thinking),
+            return templated(
+                self._tokenizer,
+                messages,
+                picture=_no_picture,
+                tools=self._tools,
+                switches=switches,
+                ask=ask,
+                go_on=go_on,
             )
-        return str(text)
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))

@@ -31,9 +31,8 @@ from weakref import WeakKeyDictionary
 from agentjudge.errors import ContextOverflow, ModelError, boundary
 from agentjudge.evidence import EvidenceStore
 from agentjudge.models.base import Request
-from agentjudge.models.hf import _plain, read_text
+from agentjudge.models.hf import read_text, templated, thinks
 from agentjudge.models.profiles import ModelProfile, profile_of
-from agentjudge.models.wire import render
 from agentjudge.trace import Message, Turn, TurnUsage
 from agentjudge.training.templates import turn_end
 
@@ -231,18 +230,10 @@ class TokenModel:
 
     def _text(self, request: Request, messages: Sequence[Message], *, ask: bool = False, go_on: bool = False) -> str:
         """The conversation as the template writes it."""
-        thinking = request.sampling.thinking
-        if thinking is None and request.phase != "act":
-            thinking = False
-        text: str = self._tokenizer.apply_chat_template(
-            [_plain(m) for m in render(messages, picture=_no_picture, image_in_tool=False, reasoning=True)],
-            tools=list(request.tools) or None,
-            add_generation_prompt=ask,
-            continue_final_message=go_on,
-            tokenize=False,
-            **self.profile.template_kwargs(thinking=thinking),
+        switches = self.profile.template_kwargs(thinking=thinks(request))
+        return templated(
+            self._tokenizer, messages, picture=_no_picture, tools=request.tools, switches=switches, ask=ask, go_on=go_on
         )
-        return text
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)

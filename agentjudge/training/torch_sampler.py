@@ -39,7 +39,7 @@ from typing import Any, Literal
 import numpy as np
 
 from agentjudge.errors import ConfigError, ContextOverflow, ModelError, require
-from agentjudge.models.hf import TAIL, _ends
+from agentjudge.models.hf import TAIL, end_tokens
 from agentjudge.training.templates import turn_end
 from agentjudge.training.tokens import Sampled
 from agentjudge.training.torch_cache import RowCache, common
@@ -97,7 +97,7 @@ class TorchSampler:
         known = inspect.signature(base.forward).parameters
         self._cache_name = "cache" if "cache" in known else "past_key_values"  # renamed in transformers 5.24
         self._dtype = None if dtype is None else getattr(torch, dtype)
-        ends = _ends(base, tokenizer)
+        ends = end_tokens(base, tokenizer)
         if getattr(tokenizer, "chat_template", None):
             ends.append(turn_end(tokenizer).id)
         self.ends = frozenset(ends)
