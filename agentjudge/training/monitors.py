@@ -127,14 +127,18 @@ class Monitor(ABC):
 
 @dataclass(slots=True)
 class Trend:
-    """The mean of a number over the last steps, and over those before them."""
+    """The mean of a number over the last steps, over those before them, and over the first ones."""
 
     window: int
     _values: deque[float] = field(default_factory=deque)
+    first: float | None = None
+    """The mean of the first window; None before it is full."""
 
     def add(self, value: float) -> None:
         """Take in the next number."""
         self._values.append(value)
+        if self.first is None and len(self._values) == self.window:
+            self.first = self.now
         if len(self._values) > 2 * self.window:
             self._values.popleft()
 

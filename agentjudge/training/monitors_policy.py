@@ -55,8 +55,6 @@ class LengthByOutcome(Monitor):
     window: int = 10
     _tokens: Trend = field(init=False)
     _accuracy: Trend = field(init=False)
-    _first: tuple[float, float] | None = None
-    _count: int = 0
     name: ClassVar = "length of wrong by right"
 
     def __post_init__(self) -> None:
@@ -73,15 +71,12 @@ class LengthByOutcome(Monitor):
             return None
         self._tokens.add(tokens)
         self._accuracy.add(accuracy)
-        self._count += 1
-        length, share = self._tokens.now, self._accuracy.now
+        length, share, short, before = self._tokens.now, self._accuracy.now, self._tokens.first, self._accuracy.first
         assert length is not None and share is not None  # one was just added to each
-        if self._count == self.window:
-            self._first = length, share
-        if self._first is None or length <= self.growth * self._first[0] or share > self._first[1] + self.margin:
+        if short is None or before is None or length <= self.growth * short or share > before + self.margin:
             return None
         return (
-            f"judgements have grown from {self._first[0]:.0f} to {length:.0f} tokens, and are no more often right: "
+            f"judgements have grown from {short:.0f} to {length:.0f} tokens, and are no more often right: "
             "look for what the reward pays by length, and average the loss over tokens"
         )
 
@@ -188,8 +183,6 @@ class ToolCollapse(Monitor):
     """Share of the first window's; ours."""
     window: int = 5
     _calls: Trend = field(init=False)
-    _first: float | None = None
-    _count: int = 0
     name: ClassVar = "calls"
 
     def __post_init__(self) -> None:
@@ -202,15 +195,12 @@ class ToolCollapse(Monitor):
             return None
         self.value = calls
         self._calls.add(calls)
-        self._count += 1
-        now = self._calls.now
+        now, first = self._calls.now, self._calls.first
         assert now is not None  # one was just added
-        if self._count == self.window:
-            self._first = now
-        if self._first is None or now >= self.left * self._first:
+        if first is None or now >= self.left * first:
             return None
         return (
-            f"{now:.2g} tool calls a judgement are left of {self._first:.2g}: the judge has ceased to check; lower the "
+            f"{now:.2g} tool calls a judgement are left of {first:.2g}: the judge has ceased to check; lower the "
             "price of a call, or pay for the evidence that is found"
         )
 

@@ -32,8 +32,6 @@ class PassAtK(Monitor):
     """Steps; a single one is too few cases to tell."""
     _one: Trend = field(init=False)
     _many: Trend = field(init=False)
-    _first: tuple[float, float] | None = None
-    _count: int = 0
     name: ClassVar = "pass at k"
 
     def __post_init__(self) -> None:
@@ -49,14 +47,11 @@ class PassAtK(Monitor):
         self.value = many
         self._one.add(one)
         self._many.add(many)
-        self._count += 1
-        one, many = self._one.now, self._many.now
+        one, many, low, high = self._one.now, self._many.now, self._one.first, self._many.first
         assert one is not None and many is not None  # one was just added to each
-        if self._count == self.window:
-            self._first = one, many
-        if self._first is None:
+        if low is None or high is None:
             return None
-        risen, fallen = one - self._first[0], self._first[1] - many
+        risen, fallen = one - low, high - many
         if risen <= self.margin or fallen <= self.margin:
             return None
         return (
