@@ -86,11 +86,12 @@ def evaluation(
             tools=not no_tools,
         )
     ]
+    rows = evaluate.summary(found)
     if as_json:
         names = {"model": str(model or config.model.path), "split": "test", "tools": "none" if no_tools else "offered"}
-        print_json(evaluate.told(found, **names, decoding="sampled" if sampled else "greedy"))
+        print_json(evaluate.told(found, rows, **names, decoding="sampled" if sampled else "greedy"))
         return
-    columns, cells = evaluate.table(evaluate.summary(found))
+    columns, cells = evaluate.table(rows)
     console.out().print(console.table("judged", columns, cells))
     for name, floor in evaluate.floors(found).items():
         click.echo(f"{name}: label {floor['label_accuracy']:.3f}, joint {floor['joint']:.3f}")

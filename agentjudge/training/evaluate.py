@@ -122,14 +122,14 @@ def floors(found: Sequence[Measured]) -> dict[str, dict[str, float]]:
     }
 
 
-def told(found: Sequence[Measured], **names: Any) -> dict[str, Any]:
+def told(found: Sequence[Measured], rows: Mapping[str, Row], **names: Any) -> dict[str, Any]:
     """All of it as JSON values, as `report_log` reads the evaluations of a log.
 
     Args:
         found: what was measured.
+        rows: its `summary`.
         names: what sets this evaluation apart, such as `split="test"` and `decoding="greedy"`.
     """
-    rows = summary(found)
     labels = sorted({each.gold for each in found if each.gold})
     hops = {f"{hop}": rows[_hops(hop)] for hop in sorted({each.hops for each in found} - {0})}
     return {
@@ -153,10 +153,10 @@ def _hops(hop: int) -> str:
     return f"{hop} hop{'s' * (hop > 1)}"
 
 
-def numbers_of(found: Sequence[Measured], prefix: str) -> dict[str, float]:
+def numbers_of(rows: Mapping[str, Row], prefix: str) -> dict[str, float]:
     """The rows as single numbers, for a log."""
     numbers: dict[str, float] = {}
-    for name, row in summary(found).items():
+    for name, row in rows.items():
         place = f"{prefix}/{name.replace(' ', '_')}"
         numbers |= {f"{place}/label": row.label.mean, f"{place}/joint": row.joint.mean}
         if row.overlap is not None:

@@ -1,8 +1,10 @@
-"""What is learned from a step: rollouts, rewards, advantages, and the numbers that are told of them. No engine.
+"""What is learned from a step: rollouts, rewards, advantages, and the numbers that are told of them.
 
-lesson = taught(await drawing.step(12), estimator, step=12)
-lesson.paid, lesson.whole                        # rows with an advantage a token, and what they are counted by
-lesson.numbers["reward"], lesson.seen            # for the log and for the monitors
+    lesson = taught(await drawing.step(12), estimator)
+    lesson.paid, lesson.whole                    # rows with an advantage a token, and what they are counted by
+    lesson.numbers["reward"], lesson.seen        # for the log and for the monitors
+
+What engines share: nothing here knows of torch.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,10 @@
 """The model that is trained, its tokenizer and its template, from the file of a run. torch and transformers.
 
-policy = load_policy(config.model)
-policy.model, policy.tokenizer, policy.profile
+    policy = load_policy(config.model)
+    policy.model, policy.tokenizer, policy.profile
+    model = talking(policy, config, in_process(policy, config))      # what judges ask
+
+A folder of adapters alone is merged into its base.
 """
 
 import json
@@ -10,8 +13,10 @@ from typing import Any, NamedTuple
 
 from agentjudge.errors import ConfigError, boundary, require
 from agentjudge.models.profiles import GENERIC, ModelProfile, profile_of
-from agentjudge.training.config import ModelTable
+from agentjudge.training.config import ModelTable, TrainConfig
 from agentjudge.training.templates import keep_prefix, turn_end
+from agentjudge.training.tokens import TokenModel, TokenSampler
+from agentjudge.training.torch_sampler import TorchSampler
 
 ADAPTER = "adapter_config.json"
 """File by which a folder of adapters alone is known."""
@@ -95,3 +100,20 @@ def _profile(table: ModelTable, where: str, architecture: str) -> ModelProfile:
     # What a folder of our own is called says nothing about the model in it.
     found = GENERIC if Path(where).exists() else profile_of(where)
     return profile_of(architecture.replace("_", "-")) if found is GENERIC else found
+
+
+def in_process(policy: Policy, config: TrainConfig, *, seed: int | None = None) -> TorchSampler:
+    """A sampler on the very weights of a policy."""
+    return TorchSampler(
+        policy.model,
+        policy.tokenizer,
+        rows=config.rollout.concurrency,
+        context=config.model.context,
+        dtype="bfloat16" if config.model.dtype == "bfloat16" else None,
+        seed=seed,
+    )
+
+
+def talking(policy: Policy, config: TrainConfig, sampler: TokenSampler) -> TokenModel:
+    """The policy as the model of judges."""
+    return TokenModel(sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context)

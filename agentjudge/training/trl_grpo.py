@@ -22,14 +22,14 @@ from agentjudge.errors import ModelError, require
 from agentjudge.models.base import Model
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.curriculum import chosen
-from agentjudge.training.evaluate import evaluate, numbers_of, told
+from agentjudge.training.evaluate import evaluate, numbers_of, summary, told
 from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
 from agentjudge.training.monitors import StepRecord
-from agentjudge.training.policies import Policy, load_policy, refuse_ungated
+from agentjudge.training.policies import Policy, in_process, load_policy, refuse_ungated, talking
 from agentjudge.training.report import write_report
 from agentjudge.training.sources import Source, open_source
-from agentjudge.training.tokens import TokenModel, TokenSampler
+from agentjudge.training.tokens import TokenSampler
 from agentjudge.training.torch_sampler import TorchSampler
 from agentjudge.training.trl_batches import micro_batches
 from agentjudge.training.trl_log import Bar, StepLog
@@ -81,9 +81,7 @@ def train_grpo(
         quiet(trainer)
         sampler = _sampler(config, trainer, policy, source)
         stack.callback(lambda: runner.run(sampler.aclose()))
-        model = TokenModel(
-            sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context
-        )
+        model = talking(policy, config, sampler)
         if config.curriculum is not None:
             source = runner.run(chosen(source, config, model, reward, folder=folder))
         lessons.begin(
@@ -122,8 +120,10 @@ class _Lessons:
     def begin(self, drawing: Drawing, trainer: Any, sampler: TokenSampler, model: Model, *, resumed: bool) -> None:
         """Everything is there now; measure where the policy begins, unless the run is resumed."""
         self._drawing, self._trainer, self._sampler, self._model = drawing, trainer, sampler, model
-        if self._config.evaluation.every is not None and not resumed:
-            self._measured(0)
+        if self._config.evaluation.every is not None:
+            self._unseen = open_source(self._config, split="test")
+            if not resumed:
+                self._measured(0)
 
     def draw(self, number: int) -> list[Inputs]:
         """See `Steps`."""
@@ -142,7 +142,7 @@ class _Lessons:
         )
 
     def _renew(self) -> None:
-        """Tell the sampler that the weights are others now; fused optimisers leave no mark on them to see it by."""
+        """Tell the sampler which weights these are; a small step may not show in the values that it looks at."""
         step = int(self._trainer.state.global_step)
         if isinstance(self._sampler, Served):
             self._runner.run(self._sampler.renew(self._trainer.accelerator.unwrap_model(self._trainer.model), step))
@@ -164,18 +164,19 @@ class _Lessons:
     def _measured(self, step: int) -> dict[str, float]:
         """The numbers of an evaluation on unseen cases, greedily and as in training."""
         self._renew()
-        table, source = self._config.evaluation, open_source(self._config, split="test")
+        table = self._config.evaluation
         kinds = {"eval": 0.0}
         if table.sampled:
             kinds["eval_sampled"] = self._config.judge.sampling.temperature
         numbers: dict[str, float] = {}
         for name, temperature in kinds.items():
             found = self._runner.run(
-                evaluate(source, self._config, self._model, numbers=range(table.n), temperature=temperature)
+                evaluate(self._unseen, self._config, self._model, numbers=range(table.n), temperature=temperature)
             )
             decoding = "sampled" if temperature else "greedy"
-            self._log.evaluation(step, told(found, split="test", decoding=decoding))
-            numbers |= numbers_of(found, name)
+            rows = summary(found)
+            self._log.evaluation(step, told(found, rows, split="test", decoding=decoding))
+            numbers |= numbers_of(rows, name)
         self._held_out = numbers["eval/all/label"]
         return numbers
 
@@ -218,12 +219,7 @@ def _arguments(config: TrainConfig) -> Any:
 
 def _sampler(config: TrainConfig, trainer: Any, policy: Policy, source: Source) -> TokenSampler:
     if config.rollout.sampler == "torch":
-        return TorchSampler(
-            trainer.accelerator.unwrap_model(trainer.model),
-            policy.tokenizer,
-            rows=config.rollout.concurrency,
-            context=config.model.context,
-            dtype="bfloat16" if config.model.dtype == "bfloat16" else None,
-            seed=config.seed,
+        return in_process(
+            policy._replace(model=trainer.accelerator.unwrap_model(trainer.model)), config, seed=config.seed
         )
     return Served(config, policy.tokenizer, [source.case(number).case for number in range(PROOFS)])

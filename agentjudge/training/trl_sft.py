@@ -27,10 +27,8 @@ from agentjudge.training.config import TrainConfig
 from agentjudge.training.evaluate import evaluate, summary, told
 from agentjudge.training.examples import Example
 from agentjudge.training.measures import Measured
-from agentjudge.training.policies import GATE, Policy, load_policy
+from agentjudge.training.policies import GATE, Policy, in_process, load_policy, talking
 from agentjudge.training.sources import open_source
-from agentjudge.training.tokens import TokenModel
-from agentjudge.training.torch_sampler import TorchSampler
 from agentjudge.training.trl_log import Bar, StepLog
 from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, quiet, start_of
 
@@ -179,14 +177,8 @@ def measure(
     tools: bool = True,
 ) -> list[Measured]:
     """Measure a model on unseen cases, on the weights in this process; see `evaluate`."""
-    sampler = TorchSampler(
-        policy.model,
-        policy.tokenizer,
-        rows=config.rollout.concurrency,
-        context=config.model.context,
-        dtype="bfloat16" if config.model.dtype == "bfloat16" else None,
-    )
-    model = TokenModel(sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context)
+    sampler = in_process(policy, config)
+    model = talking(policy, config, sampler)
 
     async def run() -> list[Measured]:
         try:
@@ -206,10 +198,11 @@ def _gated(config: TrainConfig, policy: Policy, steplog: StepLog) -> str:
     if gate is None:
         return ""
     found = measure(config, policy, numbers=range(gate.n))
-    row = summary(found)["all"]
+    rows = summary(found)
+    row = rows["all"]
     reached = (row.label if gate.measure == "label" else row.joint).mean
     result = {"passed": reached >= gate.least, "measure": gate.measure, "reached": reached, "least": gate.least}
-    said = told(found, split="test", decoding="greedy")
+    said = told(found, rows, split="test", decoding="greedy")
     file = config.output.folder / FINAL / GATE
     file.write_text(json.dumps({**result, "eval": said}, indent=2), encoding="utf-8")
     steplog.evaluation(config.sft.steps, said)

@@ -46,9 +46,9 @@ def test_constant_answers_stand_beside_it() -> None:
     found = floors(FOUND)
     assert found[f"always {NEI}"] == {"label_accuracy": 0.6, "joint": 0.6}
     assert found["always SUPPORT"] == {"label_accuracy": 0.2, "joint": 0.0}
-    said = told(FOUND, split="test")
+    said = told(FOUND, summary(FOUND), split="test")
     assert said["per_hop"]["2"]["n"] == 2 and said["per_class"]["REFUTE"]["joint"]["mean"] == 0.5
-    assert numbers_of(FOUND, "eval")["eval/2_hops/joint"] == 0.5
+    assert numbers_of(summary(FOUND), "eval")["eval/2_hops/joint"] == 0.5
 
 
 def gold_of(label: str, *groups: list[str]) -> Any:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from agentjudge.errors import ConfigError, DataError, StoreError
 from agentjudge.runs.statistics import wilson
+from agentjudge.training.evaluate import summary as measured
 from agentjudge.training.evaluate import told
 from agentjudge.training.measures import Measured
 from agentjudge.training.monitors import Seen as Judged
@@ -304,7 +305,7 @@ def test_the_log_of_the_engine_is_read(tmp_path: Path) -> None:
         for gold, rights in {"SUPPORT": [1, 0, 0, 0], "REFUTE": [1, 1, 0, 0], "NOT ENOUGH INFO": [1, 1, 1, 1]}.items()
         for n, right in enumerate(map(bool, rights))
     ]
-    log.evaluation(0, told(found, split="test", decoding="greedy"))
+    log.evaluation(0, told(found, measured(found), split="test", decoding="greedy"))
     log.numbers(1, {"reward": 0.5, "loss": math.nan, "watch/least recall": 0.25})
     alarms = log.record(StepRecord(1, tuple(Judged("g", 1.0, True, "A", "B") for _ in range(8))))
     read = read_log("run", tmp_path)
