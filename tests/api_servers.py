@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from serve_processes import Process
 
 from agentjudge.demo import CORPUS
 from agentjudge.models.base import Request
@@ -122,47 +118,11 @@ class Client(httpx.AsyncClient):
         return events_in(reply.text)
 
 
-class Process:
-    """`agentjudge serve` in a process of its own."""
-
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "agentjudge.cli", "serve", *arguments, "--port", "0"]
-        told = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=told)
-        self.watchdog = threading.Timer(900, self.process.kill)
-        self.watchdog.start()
-        assert self.process.stderr is not None
-        self.line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", self.line)
-        assert found, self.line + self.process.stderr.read()
-        self.url = found[0]
-        self.lines: list[str] = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines += self.process.stderr
-
-    def end(self, sig: signal.Signals = signal.SIGTERM, *, within: float = 180) -> int:
-        """Send a signal; the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(sig)
-        code = self.process.wait(within)
-        self.watchdog.cancel()
-        self.reader.join(20)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
-
-
 @contextmanager
-def process(*arguments: str, **how: Any) -> Iterator[Process]:
+def process(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Process]:
     """A server process that is gone afterwards."""
-    server = Process(*arguments, **how)
+    server = Process(*arguments, env={"OMP_NUM_THREADS": "1", **(env or {})}, life=900, ends=180)
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.end(signal.SIGKILL)
-        server.watchdog.cancel()
+        server.gone()

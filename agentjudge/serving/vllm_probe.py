@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from agentjudge.case import Claim
-from agentjudge.doctor import Finding, counted
+from agentjudge.doctor import COLOUR_SCHEMA, LOOK_UP, Finding, counted
 from agentjudge.errors import AgentJudgeError, ModelError
 from agentjudge.evidence import EvidenceStore
 from agentjudge.models.base import Request, Sampling
@@ -34,17 +34,6 @@ if TYPE_CHECKING:
     from agentjudge.graphs.loop import LoopJudge
 
 Reply = dict[str, Any]
-COLOUR = {
-    "type": "object",
-    "properties": {"colour": {"type": "string", "enum": ["red", "blue"]}},
-    "required": ["colour"],
-    "additionalProperties": False,
-}
-LOOK_UP = {
-    "name": "look_up",
-    "description": "Look a word up.",
-    "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
-}
 TOOLS = [{"type": "function", "function": LOOK_UP}]
 LONG = 400
 """Words of the prompt that is sent twice: more than a block of any prefix cache."""
@@ -163,7 +152,7 @@ class _Probe:
     async def answer(self) -> list[Finding]:
         """A conclusion under a schema that the prompt speaks against, with its tokens."""
         try:
-            reply = await self.ask("Say hello in French, in one word.", phase="conclude", schema=COLOUR)
+            reply = await self.ask("Say hello in French, in one word.", phase="conclude", schema=COLOUR_SCHEMA)
         except AgentJudgeError as exc:
             return [Finding("JSON schema", "problem", f"refused: {exc.message}")]
         said = _said(reply)

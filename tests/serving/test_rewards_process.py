@@ -20,6 +20,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from reward_judges import answer, scored, worth
+from serve_processes import Process
 from servers import Body, ChatServer
 
 from agentjudge.cli import main
@@ -27,26 +28,8 @@ from agentjudge.cli import main
 CORPUS = '{"id": "alps", "title": "Mont Blanc", "text": "Mont Blanc is 4806 m high. It lies in the Alps."}\n'
 
 
-class Server:
-    """`agentjudge serve` in a process of its own."""
-
-    def __init__(self, *arguments: str, port: int = 0, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "agentjudge.cli", "serve", *arguments, "--port", str(port)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-        assert self.process.stderr is not None
-        self.watchdog = threading.Timer(180, self.process.kill)
-        self.watchdog.start()
-        self.line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.line)
-        assert found, self.line
-        self.url, self.port = found[0], int(found[1])
-        self.lines: list[str] = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines += self.process.stderr
+class Server(Process):
+    """A reward server."""
 
     def post(self, path: str = "/v1/rewards", *, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
         return httpx.post(self.url + path, json=body, headers=headers, timeout=60)
@@ -60,16 +43,6 @@ class Server:
         """SIGKILL, as when a machine dies."""
         self.end(signal.SIGKILL)
 
-    def end(self, sig: signal.Signals = signal.SIGTERM, *, within: float = 60) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(sig)
-        code = self.process.wait(within)
-        self.watchdog.cancel()
-        self.reader.join(20)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
-
 
 @contextmanager
 def serving(*arguments: str, **how: Any) -> Iterator[Server]:
@@ -77,9 +50,7 @@ def serving(*arguments: str, **how: Any) -> Iterator[Server]:
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.kill()
-        server.watchdog.cancel()
+        server.gone()
 
 
 async def model(body: Body) -> str:
