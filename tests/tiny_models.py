@@ -41,26 +41,11 @@ def build_qwen3(folder: Path, phrases: dict[str, list[str]] | None = None, *, co
         context: tokens.
     """
     import torch
-    import transformers
 
     pieces = [piece for before, phrase in (phrases or {}).items() for piece in [before, *phrase]]
-    words = _tokenizer(list(dict.fromkeys([ACT, CONCLUDE, "<think>", "<tool_call>", "</tool_call>", *pieces])))
-    config = transformers.Qwen3Config(
-        vocab_size=len(words),
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
-        max_position_embeddings=context,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
-        bos_token_id=None,
-        tie_word_embeddings=False,
-    )
+    words = tokenizer_of(list(dict.fromkeys([ACT, CONCLUDE, "<think>", "<tool_call>", "</tool_call>", *pieces])))
     torch.manual_seed(0)
-    model = transformers.Qwen3ForCausalLM(config)
+    model = random_qwen3(words, width=64, context=context)
     if phrases is None:
         torch.nn.init.normal_(model.lm_head.weight, std=0.3)
     else:
@@ -70,7 +55,29 @@ def build_qwen3(folder: Path, phrases: dict[str, list[str]] | None = None, *, co
     return folder
 
 
-def _tokenizer(pieces: list[str]) -> Any:
+def random_qwen3(words: Any, *, width: int, context: int, tied: bool = False) -> Any:
+    """A model of two layers for a tokenizer, by torch's current seed; `width` is that of its two heads together."""
+    import transformers
+
+    config = transformers.Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=width,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=width // 2,
+        max_position_embeddings=context,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        bos_token_id=None,
+        tie_word_embeddings=tied,
+    )
+    return transformers.Qwen3ForCausalLM(config)
+
+
+def tokenizer_of(pieces: list[str]) -> Any:
+    """A byte-level tokenizer in which each of these pieces is one token."""
     import tokenizers
     import transformers
 

@@ -27,7 +27,7 @@ PIECES = [
 
 def tiny_tokenizer() -> Any:
     """The tokenizer of `build_policy`."""
-    words = tiny_models._tokenizer(PIECES)
+    words = tiny_models.tokenizer_of(PIECES)
     words.chat_template = TEMPLATE
     return words
 
@@ -35,24 +35,9 @@ def tiny_tokenizer() -> Any:
 def build_policy(folder: Path, *, context: int = 2048, seed: int = 0) -> Path:
     """Write a random model of about 60,000 parameters and its tokenizer into `folder`."""
     import torch
-    import transformers
 
     words = tiny_tokenizer()
-    config = transformers.Qwen3Config(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        max_position_embeddings=context,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
-        bos_token_id=None,
-        tie_word_embeddings=True,
-    )
     torch.manual_seed(seed)
-    transformers.Qwen3ForCausalLM(config).save_pretrained(folder)
+    tiny_models.random_qwen3(words, width=32, context=context, tied=True).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

@@ -16,6 +16,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from noted_samplers import Noted, same  # noqa: E402
+from tiny_models import random_qwen3  # noqa: E402
 from two_tokenizers import Kind, build  # noqa: E402
 
 from agentjudge.budget import Budget  # noqa: E402
@@ -26,7 +28,7 @@ from agentjudge.trace import Trace  # noqa: E402
 from agentjudge.training.gym import ClaimGym  # noqa: E402
 from agentjudge.training.rows import assemble, drift_of  # noqa: E402
 from agentjudge.training.templates import Family, keep_prefix  # noqa: E402
-from agentjudge.training.tokens import Sampled, TokenModel  # noqa: E402
+from agentjudge.training.tokens import TokenModel  # noqa: E402
 from agentjudge.training.torch_sampler import TorchSampler  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -61,21 +63,7 @@ def sloppy(words: Any, phrases: Sequence[Sequence[str]], *, seed: int) -> Any:
     """A model that mostly goes on with its phrases."""
     torch.manual_seed(seed)
     words.add_tokens([transformers.AddedToken(piece, normalized=False) for phrase in phrases for piece in phrase])
-    config = transformers.Qwen3Config(
-        vocab_size=len(words),
-        hidden_size=WIDTH,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
-        max_position_embeddings=CONTEXT,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
-        bos_token_id=None,
-        tie_word_embeddings=False,
-    )
-    model = transformers.Qwen3ForCausalLM(config)
+    model = random_qwen3(words, width=WIDTH, context=CONTEXT)
     with torch.no_grad():
         for layer in model.model.layers:  # heard, and no more: what was read before changes the odds a little
             layer.self_attn.o_proj.weight.normal_(std=0.05)
@@ -89,22 +77,6 @@ def sloppy(words: Any, phrases: Sequence[Sequence[str]], *, seed: int) -> Any:
             head[chain[1]] += (0.02 - 0.02 * number) * embeddings[chain[0]]
         model.lm_head.weight.copy_(head)
     return model
-
-
-class Noted:
-    """A sampler, and what it sampled."""
-
-    def __init__(self, sampler: TorchSampler) -> None:
-        self._sampler = sampler
-        self.answers: list[tuple[list[int], Sampled]] = []
-
-    async def sample(self, prompt: Sequence[int], **asked: Any) -> Sampled:
-        sampled = await self._sampler.sample(prompt, **asked)
-        self.answers.append((list(prompt), sampled))
-        return sampled
-
-    async def aclose(self) -> None:
-        await self._sampler.aclose()
 
 
 async def rollouts(model: TokenModel, worlds: int) -> list[Trace]:
@@ -154,11 +126,7 @@ def test_500_rollouts_do_not_drift(rolled: Any) -> None:
     assert drift_of(rows) == (sum(len(trace.turns) - 1 for trace in traces), 0, 0, 0)
     assert len(rows) == len(traces), "a rollout is one row"
 
-    sampled = sorted((prompt + answer.ids, len(prompt)) for prompt, answer in answers)
-    trained = sorted((row.input_ids[:end], start) for row in rows for start, end, _ in row.spans)
-    assert trained == sampled, "what is trained is what was sampled, behind what it was sampled behind"
-    logprobs = sorted(tuple(answer.logprobs) for _, answer in answers)
-    assert sorted(tuple(row.logprobs[start:end]) for row in rows for start, end, _ in row.spans) == logprobs
+    same(rows, answers)
 
     turns = [turn for trace in traces for turn in trace.turns]
     again = [words.encode(words.decode(turn.output_ids), add_special_tokens=False) for turn in turns]

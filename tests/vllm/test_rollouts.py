@@ -15,6 +15,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from noted_samplers import Noted, same  # noqa: E402
+
 from agentjudge.budget import Budget  # noqa: E402
 from agentjudge.errors import ConfigError, ContextOverflow, ModelError  # noqa: E402
 from agentjudge.judge import Judge  # noqa: E402
@@ -23,7 +25,7 @@ from agentjudge.trace import Trace  # noqa: E402
 from agentjudge.training.gym import ClaimGym  # noqa: E402
 from agentjudge.training.rows import TrainRow, assemble, drift_of  # noqa: E402
 from agentjudge.training.templates import keep_prefix, turn_end  # noqa: E402
-from agentjudge.training.tokens import Sampled, TokenModel  # noqa: E402
+from agentjudge.training.tokens import TokenModel  # noqa: E402
 from agentjudge.training.vllm_refresh import refresh  # noqa: E402
 from agentjudge.training.vllm_sampler import VLLMSampler  # noqa: E402
 
@@ -62,22 +64,6 @@ def live(servers: Any) -> Iterator[Live]:
     live.server.stop()
 
 
-class Noted:
-    """A sampler, and what it sampled."""
-
-    def __init__(self, sampler: VLLMSampler) -> None:
-        self._sampler = sampler
-        self.answers: list[tuple[list[int], Sampled]] = []
-
-    async def sample(self, prompt: Sequence[int], **asked: Any) -> Sampled:
-        sampled = await self._sampler.sample(prompt, **asked)
-        self.answers.append((list(prompt), sampled))
-        return sampled
-
-    async def aclose(self) -> None:
-        await self._sampler.aclose()
-
-
 async def rollouts(model: TokenModel, worlds: int, sampling: Sampling) -> list[Trace]:
     running = []
     for world in islice(ClaimGym(hops=(1,), documents=6).worlds(), worlds):
@@ -94,13 +80,6 @@ async def rollouts(model: TokenModel, worlds: int, sampling: Sampling) -> list[T
         trace.verdict.failure for trace in traces if trace.verdict.failure and trace.verdict.failure.kind != "parse"
     ]
     return traces
-
-
-def same(rows: Sequence[TrainRow], answers: Sequence[tuple[list[int], Sampled]]) -> None:
-    """What is trained is what was sampled, with its log-probabilities and behind what it was sampled behind."""
-    sampled = sorted((prompt + answer.ids, len(prompt), answer.logprobs) for prompt, answer in answers)
-    trained = [(row.input_ids[:end], start, row.logprobs[start:end]) for row in rows for start, end, _ in row.spans]
-    assert sorted(trained) == sampled
 
 
 def off(policy: Any, rows: Sequence[TrainRow]) -> Any:
