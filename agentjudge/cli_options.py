@@ -15,17 +15,22 @@ FAILED = 3
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+model_option = click.option(
+    "--model",
+    default="embedded",
+    show_default=True,
+    help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH or scripted:FILE.",
+)
+seed_option = click.option("--seed", type=int, help="Makes what is drawn by chance reproducible.")
+search_option = click.option("--search", metavar="ENGINE@URL", help="Search engine: searxng@URL or retrieve@URL.")
+
+
 def model_options(*, judge: str = "veri-r1") -> Callable[[F], F]:
     """Options of every command that loads a judge, this one by default."""
     options = [
-        click.option(
-            "--model",
-            default="embedded",
-            show_default=True,
-            help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH or scripted:FILE.",
-        ),
+        model_option,
         click.option("--judge", "judge_name", default=judge, show_default=True, help="See `agentjudge list judges`."),
-        click.option("--seed", type=int, help="Makes what is drawn by chance reproducible."),
+        seed_option,
     ]
     return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
@@ -44,7 +49,7 @@ def source_options(command: F) -> F:
     options = [
         click.option("--corpus", multiple=True, type=click.Path(), help="File or folder to search; may be repeated."),
         index_option,
-        click.option("--search", metavar="ENGINE@URL", help="Search engine: searxng@URL or retrieve@URL."),
+        search_option,
         click.option("--fetch", is_flag=True, help="Let the judge open public web pages."),
     ]
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agentjudge.cli_options import index_option
+from agentjudge.cli_options import index_option, model_option, search_option, seed_option
 from agentjudge.errors import ConfigError
 
 KEY = "AGENTJUDGE_SERVE_KEY"
@@ -23,18 +23,13 @@ VERDICTS = ("search", "fetch", "store", "checkpoints", "keys_file", "pixels", "p
 @click.option(
     "--judge", "judges", multiple=True, help="See `agentjudge list judges`; may be repeated. All when left out."
 )
-@click.option(
-    "--model",
-    default="embedded",
-    show_default=True,
-    help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH or scripted:FILE.",
-)
-@click.option("--seed", type=int, help="Makes what is drawn by chance reproducible.")
+@model_option
+@seed_option
 @click.option(
     "--corpus", multiple=True, metavar="[NAME=]PATH", help="Files or folders to search; several make one of a name."
 )
 @index_option
-@click.option("--search", metavar="ENGINE@URL", help="Search engine: searxng@URL or retrieve@URL.")
+@search_option
 @click.option("--fetch", is_flag=True, help="Let judges open public web pages.")
 @click.option("--store", type=click.Path(path_type=Path), help="Folder that keeps verdicts and sessions.")
 @click.option("--checkpoints", metavar="URL", help="postgresql://... for conversations; SQLite in the store otherwise.")

@@ -112,10 +112,8 @@ const SHA = /^[0-9a-f]{64}$/; // a picture of the store; a case that failed earl
 function framed(sha, boxes = [], { dim = false, name = "picture" } = {}) {
   const { address, lost } = picture(sha);
   if (lost) return el("p", { class: "lost" }, lost, " ", el("span", { class: "id" }, sha.slice(0, 12)));
-  const drawn = boxes.map(({ box: [x0, y0, x1, y1], n }) =>
-    el("span", { class: `box${n === undefined ? " cut" : ""}${dim ? " dim" : ""}`, style: { left: `${x0 / 10}%`, top: `${y0 / 10}%`, width: `${(x1 - x0) / 10}%`, height: `${(y1 - y0) / 10}%` } }, n === undefined ? null : el("b", {}, n + 1)));
   const image = el("img", { src: address, alt: boxes.length ? `${name}, with ${plural(boxes.length, "region")} outlined` : name, loading: "lazy" });
-  return el("button", { class: "framed", title: "Enlarge", onclick: () => enlarge(sha, boxes) }, image, drawn);
+  return el("button", { class: "framed", title: "Enlarge", onclick: () => enlarge(sha, boxes) }, image, outlines(boxes, dim));
 }
 
 function enlarge(sha, boxes) {
@@ -126,17 +124,10 @@ function enlarge(sha, boxes) {
 }
 
 // The region alone, as large as its pixels allow.
-function close(sha, [x0, y0, x1, y1]) {
+function close(sha, box) {
   const { address, lost } = picture(sha);
   if (lost) return null;
-  const canvas = el("canvas", { role: "img", "aria-label": "the region, enlarged" }), image = new Image();
-  image.addEventListener("load", () => {
-    const [width, height] = [image.naturalWidth, image.naturalHeight];
-    const [left, top] = [(x0 * width) / 1000, (y0 * height) / 1000], [w, h] = [Math.max(1, ((x1 - x0) * width) / 1000), Math.max(1, ((y1 - y0) * height) / 1000)];
-    const scale = Math.min(4, Math.max(1, 360 / w));
-    [canvas.width, canvas.height] = [w * scale, h * scale];
-    canvas.getContext("2d").drawImage(image, left, top, w, h, 0, 0, w * scale, h * scale);
-  });
+  const { canvas, image } = closeUp(box);
   image.src = address;
   return el("figure", { class: "close" }, canvas, el("figcaption", {}, "The region, close up"));
 }

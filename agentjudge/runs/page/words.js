@@ -29,6 +29,24 @@ export function time(s) {
   return s < 7200 ? `${(s / 60).toFixed(1)} min` : `${(s / 3600).toFixed(1)} h`;
 }
 
+// --- pictures; boxes are 0-1000 ---
+
+export const outlines = (boxes, dim) => boxes.map(({ box: [x0, y0, x1, y1], n }) =>
+  el("span", { class: `box${n === undefined ? " cut" : ""}${dim ? " dim" : ""}`, style: { left: `${x0 / 10}%`, top: `${y0 / 10}%`, width: `${(x1 - x0) / 10}%`, height: `${(y1 - y0) / 10}%` } }, n === undefined ? null : el("b", {}, n + 1)));
+
+// A canvas with the region of a picture alone, as large as its pixels allow; drawn once `image` has its address.
+export function closeUp([x0, y0, x1, y1]) {
+  const canvas = el("canvas", { role: "img", "aria-label": "the region, enlarged" }), image = new Image();
+  image.addEventListener("load", () => {
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const [left, top] = [(x0 * width) / 1000, (y0 * height) / 1000], [w, h] = [Math.max(1, ((x1 - x0) * width) / 1000), Math.max(1, ((y1 - y0) * height) / 1000)];
+    const scale = Math.min(4, Math.max(1, 360 / w));
+    [canvas.width, canvas.height] = [w * scale, h * scale];
+    canvas.getContext("2d").drawImage(image, left, top, w, h, 0, 0, w * scale, h * scale);
+  });
+  return { canvas, image };
+}
+
 // --- colours of outcomes ---
 
 const KNOWN = {

@@ -1,5 +1,5 @@
 // How a case, a verdict and its evidence look. A record is that of docs/api.md.
-import { byId, count, decimals, el, percent, plural, time, tone } from "./words.js";
+import { byId, closeUp, count, decimals, el, outlines, percent, plural, time, tone } from "./words.js";
 import { picture } from "./api.js";
 
 const SHA = /^[0-9a-f]{64}$/;
@@ -30,10 +30,8 @@ export function prose(text) {
 
 // A picture with boxes (0-1000) drawn on it: dashed where a crop was cut out, numbered where evidence lies.
 export function framed(sha, boxes = [], { dim = false, name = "picture" } = {}) {
-  const drawn = boxes.map(({ box: [x0, y0, x1, y1], n }) =>
-    el("span", { class: `box${n === undefined ? " cut" : ""}${dim ? " dim" : ""}`, style: { left: `${x0 / 10}%`, top: `${y0 / 10}%`, width: `${(x1 - x0) / 10}%`, height: `${(y1 - y0) / 10}%` } }, n === undefined ? null : el("b", {}, n + 1)));
   const image = el("img", { alt: boxes.length ? `${name}, with ${plural(boxes.length, "region")} outlined` : name });
-  const frame = el("button", { type: "button", class: "framed", title: "Enlarge", onclick: () => enlarge(sha, boxes, name) }, image, drawn);
+  const frame = el("button", { type: "button", class: "framed", title: "Enlarge", onclick: () => enlarge(sha, boxes, name) }, image, outlines(boxes, dim));
   picture(sha).then((address) => { image.src = address; }, (problem) => frame.replaceWith(el("span", { class: "lost" }, `This picture cannot be shown: ${problem.message}`)));
   return frame;
 }
@@ -46,15 +44,8 @@ function enlarge(sha, boxes, name) {
 }
 
 // The region alone, as large as its pixels allow.
-function close(sha, [x0, y0, x1, y1]) {
-  const canvas = el("canvas", { role: "img", "aria-label": "the region, enlarged" }), image = new Image();
-  image.addEventListener("load", () => {
-    const [width, height] = [image.naturalWidth, image.naturalHeight];
-    const [left, top] = [(x0 * width) / 1000, (y0 * height) / 1000], [w, h] = [Math.max(1, ((x1 - x0) * width) / 1000), Math.max(1, ((y1 - y0) * height) / 1000)];
-    const scale = Math.min(4, Math.max(1, 360 / w));
-    [canvas.width, canvas.height] = [w * scale, h * scale];
-    canvas.getContext("2d").drawImage(image, left, top, w, h, 0, 0, w * scale, h * scale);
-  });
+function close(sha, box) {
+  const { canvas, image } = closeUp(box);
   picture(sha).then((address) => { image.src = address; }, () => canvas.remove());
   return el("figure", { class: "close" }, canvas, el("figcaption", {}, "The region, close up"));
 }
