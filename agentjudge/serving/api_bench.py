@@ -32,7 +32,7 @@ LOOKING = "image_zoom_in_tool"
 """A judge with this tool looks at pictures and pages."""
 ALONE = frozenset({"checklist"})
 """Judges that score one action, and do not choose among several."""
-WORDS_ONLY = frozenset({"webjudge"})
+WORDS_ONLY = frozenset({"checklist", "webjudge"})
 """Judges that the embedded model cannot drive."""
 
 

@@ -12,8 +12,11 @@ import pytest
 from api_servers import CALL, Hesitant, api, events_in, said
 from PIL import Image
 
+from agentjudge.case import ActionChoice
 from agentjudge.errors import ModelError
+from agentjudge.models.scripted import ScriptedModel
 from agentjudge.serving.api_app import Watch
+from agentjudge.serving.api_bench import Bench
 from agentjudge.serving.api_files import FileLimits
 from agentjudge.serving.api_work import ApiLimits
 from agentjudge.trace import Trace
@@ -312,3 +315,14 @@ async def test_a_corpus_by_name_and_its_retrieve(tmp_path: Path) -> None:
         assert [record["corpus"] for record in records] == ["one", "two"]
         none = (await client.post("/v1/verdicts", json={"case": CLAIM, "corpus": None})).json()
         assert none["corpus"] is None and none["verdict"]["usage"]["tool_calls"] == 0
+
+
+async def test_without_names_only_judges_that_the_model_can_drive_are_served() -> None:
+    bench = Bench.load(model="embedded")
+    action = ActionChoice(id="a", goal="Put a lamp in the cart.", observation="RootWebArea", candidates=("click('1')",))
+    served = [about["name"] for about in bench.about()]
+    assert bench.choose(action) == "web-arbiter" and not {"checklist", "webjudge"} & set(served)
+    await bench.aclose()
+    named = Bench.load(("checklist",), model=ScriptedModel([]))
+    assert named.choose(action) == "checklist"
+    await named.aclose()
