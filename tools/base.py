@@ -149,13 +149,19 @@ class Tool(Generic[A]):
     @classmethod
     def spec(cls) -> dict[str, Any]:
         """The tool as an OpenAI function, with a strict schema of its arguments."""
-        schema = cls.Args.model_json_schema()
-        for key in ("title", "description"):
-            schema.pop(key, None)
-        for field_schema in schema.get("properties", {}).values():
-            field_schema.pop("title", None)
-        function = {"name": cls.name, "description": cls.description, "parameters": schema}
+        function = {"name": cls.name, "description": cls.description, "parameters": copy.deepcopy(_schema(cls.Args))}
         return {"type": "function", "function": function}
+
+
+@cache
+def _schema(args: type[ToolArgs]) -> dict[str, Any]:
+    """The strict JSON schema of arguments; made once, for a training builds a judge for each of its rollouts."""
+    schema = args.model_json_schema()
+    for key in ("title", "description"):
+        schema.pop(key, None)
+    for field_schema in schema.get("properties", {}).values():
+        field_schema.pop("title", None)
+    return schema
 
 
 class ToolBox:
