@@ -24,7 +24,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -153,7 +153,7 @@ class Tool(Generic[A]):
         return {"type": "function", "function": function}
 
 
-@cache
+@lru_cache(maxsize=256)
 def _schema(args: type[ToolArgs]) -> dict[str, Any]:
     """The strict JSON schema of arguments; made once, for a training builds a judge for each of its rollouts."""
     schema = args.model_json_schema()
