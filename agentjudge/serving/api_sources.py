@@ -20,7 +20,9 @@ AROUND = 400
 """Characters on each side of a quote."""
 FIELDS = ("status", "label", "score", "preference", "ranking", "step_scores", "confidence")
 """What is compared of two verdicts."""
-_CROP = re.compile(rb"tEXtcrop\x00([0-9a-f]{64}) (\d{1,6}) (\d{1,6}) (\d{1,6}) (\d{1,6})")
+_CHUNK = re.compile(rb"(.{4})tEXtcrop\x00", re.DOTALL)
+"""Where a crop's PNG begins to say its place. The chunk's length says where that ends: its checksum may be digits."""
+_PLACE = re.compile(rb"([0-9a-f]{64}) (\d{1,6}) (\d{1,6}) (\d{1,6}) (\d{1,6})")
 
 
 def told(ref: EvidenceRef) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def restore(store: EvidenceStore, shas: Iterable[str]) -> None:
 
 def _cut_again(store: EvidenceStore, sha: str, data: bytes) -> bool:
     """Whether the picture is a crop, as its PNG says (`EvidenceStore.crop`), and is cut again out of the same place."""
-    found = _CROP.search(data, 0, 4_096) if data.startswith(b"\x89PNG") else None
+    chunk = _CHUNK.search(data, 0, 4_096) if data.startswith(b"\x89PNG") else None
+    length = int.from_bytes(chunk[1]) - len("crop\0") if chunk is not None else 0
+    found = _PLACE.fullmatch(data, chunk.end(), chunk.end() + length) if chunk is not None and length > 0 else None
     if found is None:
         return False
     with suppress(StoreError, DataError):  # what an upload says of itself may be anything
