@@ -1,4 +1,4 @@
-"""Commands that train judges: train sft, train grpo, train eval, train report."""
+"""Commands that train judges: train sft, train grpo, train eval, train probe, train report."""
 
 import logging
 import sys
@@ -13,6 +13,9 @@ config_option = click.option(
     "--config", "file", required=True, type=click.Path(path_type=Path), help="TOML; see agentjudge.training.config."
 )
 out_option = click.option("--out", type=click.Path(path_type=Path), help="Folder, in place of that of the file.")
+model_option = click.option(
+    "--model", type=click.Path(path_type=Path), help="Folder of the model; that of the file when left out."
+)
 resume_option = click.option("--resume", is_flag=True, help="Go on from the last whole checkpoint in the folder.")
 
 
@@ -55,7 +58,7 @@ def grpo(file: Path, out: Path | None, resume: bool, as_json: bool) -> None:
 
 @train.command(name="eval")
 @config_option
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of the model; that of the file when left out.")
+@model_option
 @click.option("-n", "count", type=click.IntRange(1), default=300, show_default=True, help="Cases a seed.")
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Each draws cases of its own.")
 @click.option("--no-tools", is_flag=True, help="Offer no tools: what is right without looking.")
@@ -95,6 +98,30 @@ def evaluation(
     console.out().print(console.table("judged", columns, cells))
     for name, floor in evaluate.floors(found).items():
         click.echo(f"{name}: label {floor['label_accuracy']:.3f}, joint {floor['joint']:.3f}")
+
+
+@train.command(name="probe")
+@config_option
+@model_option
+@click.option("--start", type=click.Path(path_type=Path), help="The model before the training: what it reached then.")
+@click.option("-n", "count", type=click.IntRange(2), default=60, show_default=True, help="Cases.")
+@click.option("--tries", type=click.IntRange(1), default=8, show_default=True, help="Samples a case, with --start.")
+@json_option
+def probing(file: Path, model: Path | None, start: Path | None, count: int, tries: int, as_json: bool) -> None:
+    """Probe a model on cases that are not trained on: by heart? moved by evidence? what is reached that was not?"""
+    from agentjudge import console
+    from agentjudge.training.config import read_config
+    from agentjudge.training.policies import load_policy
+    from agentjudge.training.probing import probe, table
+
+    config = read_config(file)
+    policy = load_policy(config.model, path=model)
+    before = None if start is None else load_policy(config.model, path=start)
+    found = probe(config, policy, numbers=range(count), start=before, tries=tries)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    console.out().print(console.table("probed", *table(found)))
 
 
 @train.command()

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agentjudge.case import Case
 from agentjudge.errors import ConfigError, ModelError
 from agentjudge.judge import spread
 from agentjudge.models.base import Model
-from agentjudge.runs.statistics import bootstrap_interval, wilson
+from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
+from agentjudge.trace import Trace
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.measures import Measured, measured
 from agentjudge.training.sources import Source, judge_for
@@ -58,7 +60,22 @@ async def evaluate(
     seed: int = 0,
     tools: bool = True,
 ) -> list[Measured]:
-    """Judge cases, and hold them against gold; judgements that failed are wrong.
+    """Judge cases, and hold them against gold; judgements that failed are wrong. See `judged`."""
+    found = await judged(source, config, model, numbers=numbers, temperature=temperature, seed=seed, tools=tools)
+    return [measured(trace, case) for trace, case in found]
+
+
+async def judged(
+    source: Source,
+    config: TrainConfig,
+    model: Model,
+    *,
+    numbers: Sequence[int],
+    temperature: float = 0.0,
+    seed: int = 0,
+    tools: bool = True,
+) -> list[tuple[Trace, Case]]:
+    """Judge cases.
 
     Args:
         source: of cases that are not trained on.
@@ -72,7 +89,7 @@ async def evaluate(
     Raises:
         ModelError: no judgement came back.
     """
-    found: dict[int, Measured] = {}
+    found: dict[int, tuple[Trace, Case]] = {}
     broken: list[str] = []
 
     async def run(number: int) -> None:
@@ -82,7 +99,7 @@ async def evaluate(
         trace = await judge.arun(given.case)
         if (failure := trace.verdict.failure) is not None and failure.kind != "parse":
             broken.append(failure.message)
-        found[number] = measured(trace, given.case)
+        found[number] = trace, given.case
 
     await spread(numbers, run, concurrency=config.rollout.concurrency)
     if broken and len(broken) == len(found):
@@ -171,7 +188,7 @@ def table(rows: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
     columns = ["", "n", "label", "joint", "evidence IoU", "calls", "tokens", "failed"]
     cells = [
         [
-            name, str(row.n), _cell(row.label), _cell(row.joint), _cell(row.overlap), f"{row.calls:.2f}",
+            name, str(row.n), cell(row.label), cell(row.joint), cell(row.overlap), f"{row.calls:.2f}",
             f"{row.tokens:.0f}", f"{row.failed:.1%}",
         ]
         for name, row in rows.items()
@@ -179,7 +196,8 @@ def table(rows: Mapping[str, Row]) -> tuple[list[str], list[list[str]]]:
     return columns, cells
 
 
-def _cell(estimate: Estimate | None) -> str:
+def cell(estimate: Estimate | Interval | None) -> str:
+    """A mean with its 95% interval, for a terminal; nothing of None."""
     return "" if estimate is None else f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
