@@ -67,6 +67,7 @@ def verify(
     index: str,
     search: str | None,
     fetch: bool,
+    mcp: Path | None,
     documents: tuple[str, ...],
     images: tuple[str, ...],
     interactive: bool,
@@ -85,8 +86,8 @@ def verify(
 
     if not claim.strip():
         raise DataError("the claim is empty")
-    if not (corpus or documents or images or search):
-        raise DataError("nothing to hold the claim against: give --corpus, --doc, --image or --search")
+    if not (corpus or documents or images or search or mcp):
+        raise DataError("nothing to hold the claim against: give --corpus, --doc, --image, --search or --mcp")
     missing = next((path for path in (*documents, *images) if not Path(path).is_file()), None)
     if missing is not None:
         raise DataError(f"no such file: {missing}")
@@ -100,10 +101,10 @@ def verify(
 
         if as_json:
             raise ConfigError("-i is a conversation: leave --json out")
-        held = Sources(corpus, index, search, fetch)
+        held = Sources(corpus, index, search, fetch, mcp)
         verdict = talk(case, judge=judge_name, model=model, sources=held, seed=seed)
         sys.exit(FAILED if verdict.status == "failed" else 0)
-    sources: dict[str, Any] = {"corpus": corpus or None, "index": index, "search": search, "fetch": fetch}
+    sources: dict[str, Any] = {"corpus": corpus or None, "index": index, "search": search, "fetch": fetch, "mcp": mcp}
     with TemporaryDirectory(prefix="agentjudge-") as folder:
         with Judge.load(judge_name, model=model, seed=seed, blobs=Path(folder), **sources) as judge:
             verdict = judge.judge(case) if as_json else console.stream(judge, case, title=claim)

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -44,6 +45,13 @@ index_option = click.option(
 )
 
 
+mcp_option = click.option(
+    "--mcp",
+    type=click.Path(path_type=Path),
+    help="File of MCP servers whose allowed tools judges may use; see docs/mcp.md.",
+)
+
+
 def source_options(command: F) -> F:
     """Options that say what a claim is held against."""
     options = [
@@ -51,6 +59,7 @@ def source_options(command: F) -> F:
         index_option,
         search_option,
         click.option("--fetch", is_flag=True, help="Let the judge open public web pages."),
+        mcp_option,
     ]
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 

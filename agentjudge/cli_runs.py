@@ -29,6 +29,7 @@ def judge(
     index: str,
     search: str | None,
     fetch: bool,
+    mcp: Path | None,
     folder: Path,
     resume: bool,
     concurrency: int,
@@ -54,6 +55,7 @@ def judge(
         sources |= {"corpus": texts.content_hash, "index": index}
     notes = {"cases": cases, "corpus": list(corpus)}
     options: dict[str, Any] = {"corpus": texts, "index": index, "search": search, "fetch": fetch, "seed": seed}
+    options["mcp"] = mcp
     with Judge.load(judge_name, model=model, blobs=folder / BLOBS, **options) as loaded, progress(as_json) as steps:
         steps |= {"sources": sources, "notes": notes, "concurrency": concurrency}
         run = judge_cases(loaded, read, folder, resume=resume, **steps)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agentjudge.cli_options import index_option, model_option, search_option, seed_option
+from agentjudge.cli_options import index_option, mcp_option, model_option, search_option, seed_option
 from agentjudge.errors import ConfigError
 
 KEY = "AGENTJUDGE_SERVE_KEY"
@@ -16,7 +16,7 @@ UNNAMED = "corpus"
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]{0,63})=(.+)", re.DOTALL)
 _LOCAL = ("127.", "localhost", "::1")
 REWARDS = ("reward", "policy", "abstained", "neutral", "neutral_after", "blank", "cache", "tries", "allow_files")
-VERDICTS = ("search", "fetch", "store", "checkpoints", "keys_file", "pixels", "pages", "log_content", "otel")
+VERDICTS = ("search", "fetch", "mcp", "store", "checkpoints", "keys_file", "pixels", "pages", "log_content", "otel")
 
 
 @click.command()
@@ -31,6 +31,7 @@ VERDICTS = ("search", "fetch", "store", "checkpoints", "keys_file", "pixels", "p
 @index_option
 @search_option
 @click.option("--fetch", is_flag=True, help="Let judges open public web pages.")
+@mcp_option
 @click.option("--store", type=click.Path(path_type=Path), help="Folder that keeps verdicts and sessions.")
 @click.option("--checkpoints", metavar="URL", help="postgresql://... for conversations; SQLite in the store otherwise.")
 @click.option("--keys", "keys_file", type=click.Path(path_type=Path), help="File of keys, scopes and limits.")
@@ -108,7 +109,7 @@ def _whole(rewards: Any, corpora: dict[str, tuple[str, ...]], host: str, how: di
 
     given = {name: how[name] for name in ("deadline", "concurrency", "queue") if how[name] is not None}
     files = FileLimits(pixels=how["pixels"], pages=how["pages"])
-    same = ("judges", "model", "index", "search", "fetch", "seed", "store", "checkpoints", "keys", "quiet", "otel")
+    same = ("judges", "model", "index", "search", "fetch", "mcp", "seed", "store", "checkpoints", "keys")
     return ApiService(
         corpora=corpora,
         key_file=how["keys_file"],
@@ -116,7 +117,7 @@ def _whole(rewards: Any, corpora: dict[str, tuple[str, ...]], host: str, how: di
         rewards=rewards,
         log_content=how["log_content"],
         local=host.startswith(_LOCAL),
-        **{name: how[name] for name in same},
+        **{name: how[name] for name in (*same, "quiet", "otel")},
     )
 
 

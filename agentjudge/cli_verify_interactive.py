@@ -34,6 +34,7 @@ class Sources:
     index: str = "bm25"
     search: str | None = None
     fetch: bool = False
+    mcp: Path | None = None
 
 
 def talk(
@@ -71,7 +72,7 @@ async def _talk(
     title = str(getattr(case, "claim", ""))
     corpora = {NAME: sources.corpus} if sources.corpus else {}
     how: dict[str, Any] = {"index": sources.index, "search": sources.search, "fetch": sources.fetch, "seed": seed}
-    bench = Bench.load((judge,), model=model, corpora=corpora, **how)
+    bench = Bench.load((judge,), model=model, corpora=corpora, mcp=sources.mcp, **how)
     store = Store.open(folder)
     try:
         async with open_checkpoints(None, folder) as saver:

@@ -25,6 +25,7 @@ EXTRAS = {
     "text": ("langdetect",),
     "table": ("pyarrow",),
     "otel": ("opentelemetry.sdk",),
+    "mcp": ("mcp",),
     "inspect": ("inspect_ai",),
 }
 """Modules of each extra that users install."""

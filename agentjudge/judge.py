@@ -63,7 +63,7 @@ class Judge:
     ) -> None:
         from agentjudge.tools.base import ToolBox
 
-        refused = [tool.name for tool in tools if tool.name not in spec.tools]
+        refused = [tool.name for tool in tools if not spec.takes(tool, model.profile)]
         if refused:
             raise ConfigError(f"judge {spec.name!r} uses the tools {', '.join(spec.tools)}, not {', '.join(refused)}")
         self.spec = spec
@@ -92,6 +92,7 @@ class Judge:
         index: str = "bm25",
         search: str | None = None,
         fetch: bool = False,
+        mcp: str | Path | None = None,
         budget: Budget | None = None,
         sampling: Sampling | None = None,
         seed: int | None = None,
@@ -106,13 +107,14 @@ class Judge:
             index: `bm25`, `dense` or `hybrid`.
             search: a search engine such as `searxng@URL` or `retrieve@URL`; brings the tool `search`.
             fetch: also offer `fetch`, which opens public web pages.
+            mcp: file of others' MCP servers, see `agentjudge.tools.mcp_config`; brings the tools that it allows.
             budget: limits of one judgement; the judge's own when None.
             sampling: how tokens are drawn; greedy when None.
             seed: makes everything that is drawn by chance reproducible.
             blobs: folder for the pictures and pages of the cases; in memory when None.
 
         Raises:
-            ConfigError: unknown judge, model, index or engine, or a missing extra.
+            ConfigError: unknown judge, model, index or engine, an MCP server that cannot be used, or a missing extra.
             DataError: the corpus is absent, empty or cannot be read.
         """
         spec: LoopJudge = lookup("judge", name).target()
@@ -131,6 +133,12 @@ class Judge:
 
             tools.append(Fetch())
         loaded = load_model(model) if isinstance(model, str) else model
+        if mcp is not None:
+            from agentjudge.tools.mcp import mcp_tools
+
+            if not spec.takes_foreign(loaded.profile):
+                raise ConfigError(f"judge {name!r} with the model {loaded.name!r} uses no tools of MCP servers")
+            tools += mcp_tools(mcp)
         return cls(spec, model=loaded, tools=tools, budget=budget, sampling=sampling, seed=seed, blobs=blobs)
 
     @property

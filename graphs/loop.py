@@ -63,6 +63,14 @@ class LoopJudge:
         """The LangGraph state machine. Context: `JudgeContext`; input: `{"case": Case}`; output: the whole `State`."""
         return _compile(self, checkpointer)
 
+    def takes(self, tool: Tool[Any], profile: ModelProfile) -> bool:
+        """Whether it may use a tool with this family of models."""
+        return self.takes_foreign(profile) if tool.foreign else tool.name in self.tools
+
+    def takes_foreign(self, profile: ModelProfile) -> bool:
+        """Whether it may use tools of others: it asks sources beside the case, by a model that calls any function."""
+        return "search" in self.tools and profile.protocol == "tools" and profile.family != "embedded"
+
     def prompt_hash(self, profile: ModelProfile) -> str:
         """SHA-256 of the prompts used with this family of models."""
         return prompt_hash(self.dialect(profile).prompts)

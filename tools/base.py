@@ -122,6 +122,8 @@ class Tool(Generic[A]):
     """Seconds; those spent in a `queue` do not count."""
     queue: ClassVar[str | None] = None
     """Calls of tools with the same queue, of all judges of the process, run one after the other; see `run`."""
+    foreign: ClassVar[bool] = False
+    """Somebody else's, of any name; see `agentjudge.tools.mcp`."""
 
     def run(self, args: A, context: ToolContext) -> Any:
         """Do the work; returns a `ToolResult`, or an awaitable of one.

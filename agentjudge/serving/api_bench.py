@@ -11,6 +11,7 @@ kind; one with pictures or pages to the first that can look at them, where there
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from agentjudge.case import ActionChoice, Case, Document
@@ -87,12 +88,13 @@ class Bench:
         index: str = "bm25",
         search: str | None = None,
         fetch: bool = False,
+        mcp: str | Path | None = None,
         seed: int | None = None,
     ) -> Self:
         """A bench from the options of `agentjudge serve`.
 
         Raises:
-            ConfigError: unknown judge, model, index or engine, or a missing extra.
+            ConfigError: unknown judge, model, index or engine, an MCP server that cannot be used, or a missing extra.
             DataError: a corpus is absent, empty or cannot be read.
         """
         found = [lookup("judge", name) for name in judges]
@@ -115,6 +117,12 @@ class Bench:
             from agentjudge.tools.fetch import Fetch
 
             sources.append(Fetch())
+        if mcp is not None:
+            from agentjudge.tools.mcp import mcp_tools
+
+            if not any(component.target().takes_foreign(loaded.profile) for component in found):
+                raise ConfigError(f"no judge here uses tools of MCP servers with the model {loaded.name!r}")
+            sources += mcp_tools(mcp)
         return cls(found, model=loaded, corpora=served, sources=sources, seed=seed)
 
     def about(self) -> list[dict[str, Any]]:
@@ -199,7 +207,7 @@ class Bench:
         key = name, corpus
         if key not in self._boxes:
             spec = self._specs[name]
-            tools = [*spec.brings(), *(tool for tool in self._sources if tool.name in spec.tools)]
+            tools = [*spec.brings(), *(tool for tool in self._sources if spec.takes(tool, self.model.profile))]
             if corpus is not None:
                 served = self.corpora[corpus]
                 tools.append(Retrieve(served.corpus, index=served.index))

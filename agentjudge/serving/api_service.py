@@ -26,6 +26,7 @@ class ApiService:
     index: str = "bm25"
     search: str | None = None
     fetch: bool = False
+    mcp: Path | None = None
     seed: int | None = None
     store: Path | None = None
     """Folder; one that is gone with the server when None."""
@@ -60,6 +61,7 @@ class ApiService:
             index=self.index,
             search=self.search,
             fetch=self.fetch,
+            mcp=self.mcp,
             seed=self.seed,
         )
         rewards = None
