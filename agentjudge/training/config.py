@@ -265,6 +265,9 @@ class MonitorsTable(Table):
 
     stop_on: tuple[str, ...] = ()
     """Names of the monitors whose alarm ends the training."""
+    control: Path | None = None
+    """Folder of a run with the reward `noise`, measured on the same cases as often: what it gains as well was not
+    learned from this reward."""
 
 
 class OutputTable(Table):

@@ -61,6 +61,7 @@ def train_grpo(
         config=config.model_dump(mode="json", exclude_none=True),
         resumed=start.step,
         stop_on=config.monitors.stop_on,
+        control=config.monitors.control,
     )
     source = open_source(config)
     refuse_ungated(config.model.path)
@@ -124,6 +125,7 @@ class _Lessons:
             self._unseen = open_source(self._config, split="test")
             if not resumed:
                 self._measured(0)
+                self._log.record(StepRecord(0, held_out=self._held_out))
 
     def draw(self, number: int) -> list[Inputs]:
         """See `Steps`."""

@@ -20,6 +20,7 @@ from typing import Any, Self
 from agentjudge.errors import ConfigError
 from agentjudge.registry import load_kind
 from agentjudge.training.monitors import Alarm, Monitor, Seen, StepRecord, Watch, monitors
+from agentjudge.training.monitors_reward import RandomControl
 
 log = logging.getLogger(__name__)
 LOG, RECORDS = "log.jsonl", "records.jsonl"
@@ -35,9 +36,10 @@ class StepLog:
         config: of the run; the first line.
         resumed: the last step that is kept; everything begins anew when None.
         stop_on: names of monitors whose alarm ends the training.
+        control: folder of a run with the reward `noise`, which this one is held against.
 
     Raises:
-        ConfigError: there is no such monitor.
+        ConfigError: there is no such monitor, or nothing was measured in the control.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class StepLog:
         config: Mapping[str, Any] | None = None,
         resumed: int | None = None,
         stop_on: Sequence[str] = (),
+        control: Path | None = None,
     ) -> None:
+        watching = [*monitors(), *([] if control is None else [RandomControl(held_out(control))])]
+        self._stop_on = monitor_names(stop_on, watching)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.watch = Watch(monitors())
-        self._stop_on = monitor_names(stop_on)
+        self.watch = Watch(watching)
         self.stopped: Alarm | None = None
         """The alarm that ends the training."""
         for name in (LOG, RECORDS):
@@ -113,13 +117,25 @@ class Bar:
         self._progress.update(self._task, completed=step, told=told)
 
 
-def monitor_names(said: Iterable[str]) -> frozenset[str]:
+def held_out(folder: Path) -> dict[int, float]:
+    """What a run reached on unseen cases, by step.
+
+    Raises:
+        ConfigError: it was not measured.
+    """
+    found = {line["step"]: line["held_out"] for line in lines(folder / RECORDS) if line["held_out"] is not None}
+    if not found:
+        raise ConfigError(f"[monitors] control: no run that was measured on unseen cases in {folder}")
+    return found
+
+
+def monitor_names(said: Iterable[str], watching: Iterable[Monitor]) -> frozenset[str]:
     """The names that monitors give their alarms, by those or by what they are registered as.
 
     Raises:
-        ConfigError: there is no such monitor.
+        ConfigError: there is no such monitor among those that watch.
     """
-    known = {monitor.name: monitor.name for monitor in monitors()}
+    known = {monitor.name: monitor.name for monitor in watching}
     for name, component in load_kind("training").items():
         kind = component.target
         if isinstance(kind, type) and issubclass(kind, Monitor) and kind.name in known:

@@ -60,7 +60,8 @@ def steps(folder: Path) -> list[dict[str, Any]]:
 def drawn(folder: Path) -> dict[int, list[tuple[str, float]]]:
     """What each step drew, and what it earned."""
     records = [json.loads(line) for line in (folder / "out/records.jsonl").read_text().splitlines()]
-    return {each["step"]: [(seen["group"], seen["reward"]) for seen in each["judgements"]] for each in records}
+    told = {each["step"]: [(seen["group"], seen["reward"]) for seen in each["judgements"]] for each in records}
+    return {step: each for step, each in told.items() if step}  # nothing is drawn before the first
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +172,25 @@ def test_an_alarm_that_was_named_ends_the_training(policy: Path, tmp_path: Path)
     assert len(steps(tmp_path)) < STEPS and (tmp_path / "out/final/config.json").is_file()
     unknown = config(tmp_path / "other", policy, monitors={"stop_on": ["bordeom"]})
     assert "there is no monitor 'bordeom'" in run("grpo", "--config", unknown).stderr
+
+
+def test_a_run_is_held_against_one_with_a_reward_at_random(whole: Path, policy: Path, tmp_path: Path) -> None:
+    tables: dict[str, Any] = {"evaluation": {"every": STEPS, "n": 3}, "monitors": {"control": str(whole / "out")}}
+    result = run("grpo", "--config", config(tmp_path, policy, **tables))
+    assert result.exit_code == 0, result.output
+    gained = [line["watch/gain over random"] for line in steps(tmp_path) if "watch/gain over random" in line]
+    assert gained[-1] == 0, "the same run, held against itself"
+    bare = config(tmp_path / "bare", policy, monitors={"control": str(tmp_path / "nothing")})
+    refused = run("grpo", "--config", bare)
+    assert refused.exit_code == 2 and "no run that was measured on unseen cases" in refused.stderr
+
+
+def test_probing_a_model(whole: Path, policy: Path, tmp_path: Path) -> None:
+    file = config(tmp_path, policy)
+    asked = ("probe", "--config", file, "--model", whole / "out/final", "--start", policy, "-n", "3", "--tries", "2")
+    said = json.loads(run(*asked, "--json").stdout)
+    assert said["n"] == 3 and [each["k"] for each in said["reach"]] == [1, 2]
+    assert all(share["exact"][0] == 0 for share in said["contamination"]["shares"]), "nothing was learned by heart"
+    assert said["unmoved"] == {} and said["faithfulness"] is None, "it says nothing that could be read"
+    assert set(said["silent"]) == {"unmoved, kept", "unmoved, removed", "unmoved, swapped", "faithfulness"}
+    assert "pass@2" in run(*asked).stdout
