@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from agentjudge.cli_mcp import mcp
 from agentjudge.cli_options import (
     FAILED,
     index_option,
@@ -260,7 +261,7 @@ def doctor(model: str | None, judge: str, for_training: bool, as_json: bool) -> 
     sys.exit(FAILED if any(finding.state == "problem" for finding in findings) else 0)
 
 
-for command in (judge, score, rescore, report, view, serve, train, vllm):
+for command in (judge, score, rescore, report, view, serve, mcp, train, vllm):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -141,6 +141,20 @@ class Bench:
         ]
 
     @property
+    def names(self) -> list[str]:
+        """Of the judges, in the order in which they are tried."""
+        return list(self._specs)
+
+    def summary(self, name: str) -> str:
+        """What a judge does, in a line."""
+        return self._components[name].summary
+
+    @property
+    def sources(self) -> list[Tool[Any]]:
+        """The further tools."""
+        return list(self._sources)
+
+    @property
     def default_corpus(self) -> str | None:
         """The first one."""
         return next(iter(self.corpora), None)

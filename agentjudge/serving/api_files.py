@@ -23,9 +23,9 @@ from pydantic import Field
 from agentjudge.case import Case, PagedDocument, Record
 from agentjudge.errors import DataError, StoreError, boundary
 from agentjudge.evidence import EvidenceStore
-from agentjudge.pictures import measure
+from agentjudge.pictures import MAX_BYTES, measure
 from agentjudge.runs.pictures import media_type
-from agentjudge.serving.rewards_files import PAGES, decoded, renamed
+from agentjudge.serving.rewards_files import PAGES, Files, decoded, renamed
 from agentjudge.tools.pdf import inspect, is_pdf
 
 TEXTS = {
@@ -57,9 +57,11 @@ class OwnerFiles:
     Args:
         folder: theirs; made where it is absent.
         limits: of what they bring.
+        root: gives files of the server that their cases may name, too; none when None.
     """
 
-    def __init__(self, folder: Path, limits: FileLimits) -> None:
+    def __init__(self, folder: Path, limits: FileLimits, *, root: Files | None = None) -> None:
+        self._root = root
         self.blobs = folder / "blobs"
         self._uploads = folder / "uploads"
         self._limits = limits
@@ -103,19 +105,26 @@ class OwnerFiles:
         return kinds[kind]
 
     def admitted(self, case: Case) -> Case:
-        """The case with its data URIs as uploads.
+        """The case with its data URIs as uploads, and the files of `root` that it names.
 
         Raises:
-            DataError: it names a path, has too many files, or one is refused by `put`.
+            DataError: it names another path, has too many files, or one is refused by `put`.
         """
         if any(isinstance(document, PagedDocument) for document in case.documents):
             raise DataError("documents: pages by their hash are no input; send the file as a data URI")
         self.count(case)
 
         def admit(name: str, kinds: dict[str, str]) -> str:
-            if not name.startswith("data:"):
-                raise DataError("a case must not name files of the server: send data:image/png;base64,... or multipart")
             kinds = DOCUMENTS if kinds is PAGES else kinds
+            if not name.startswith("data:"):
+                if self._root is None:
+                    how = "send data:image/png;base64,... or multipart"
+                    raise DataError(f"a case must not name files of the server: {how}")
+                path = self._root.allowed(name)
+                with boundary(DataError, "a file that a case names cannot be read"):
+                    if path.stat().st_size > MAX_BYTES:
+                        raise DataError(f"a file that a case names is over {MAX_BYTES:,} bytes")
+                    return self.put(path.read_bytes(), path.name, kinds)
             data, suffix = decoded(name, kinds)
             return self.put(data, f"sent{suffix}", kinds)
 

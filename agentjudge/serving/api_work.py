@@ -199,7 +199,7 @@ class Work:
         return await judge.judged(asked, live.tell)
 
     async def _keep(self, row: Row, done: Done, before: Row | None) -> None:
-        verdict = _without_paths(done.trace.verdict, self.files(row.owner))
+        verdict = without_paths(done.trace.verdict, self.files(row.owner))
         done.trace.verdict = verdict
         earlier = before.record if before is not None else {"sources": {}, "pictures": {}}
         row.record |= {
@@ -270,7 +270,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _without_paths(verdict: Verdict, files: OwnerFiles) -> Verdict:
+def without_paths(verdict: Verdict, files: OwnerFiles) -> Verdict:
     """The verdict without folders of the server in its words on a failure."""
     if verdict.failure is None:
         return verdict

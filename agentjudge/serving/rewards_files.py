@@ -40,7 +40,8 @@ class Files:
     def __init__(self, root: Path | None = None) -> None:
         if root is not None and not root.is_dir():
             raise DataError(f"no such folder: {root}")
-        self._root = None if root is None else root.resolve()
+        self.root = None if root is None else root.resolve()
+        """The folder, as it really is."""
 
     def admitted(self, case: Case) -> tuple[Case, list[str]]:
         """The case with its paths as they really are, and the SHA-256 of what is in their files.
@@ -58,17 +59,22 @@ class Files:
             if name.startswith("data:"):
                 decoded(name, kinds)
                 return name
-            path = self._allowed(name)
+            path = self.allowed(name)
             contents.append(hashlib.sha256(path.read_bytes()).hexdigest())
             return str(path)
 
         return renamed(case, admit), contents
 
-    def _allowed(self, name: str) -> Path:
-        if self._root is None:
+    def allowed(self, name: str) -> Path:
+        """The file that a path means.
+
+        Raises:
+            DataError: it is not below the folder, or not there.
+        """
+        if self.root is None:
             raise DataError("a case must not name files of the server: send pictures as data:image/png;base64,...")
-        path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
+        path = (self.root / name).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
             raise DataError("a case names a file that is not in the folder that the server allows")
         return path
 
