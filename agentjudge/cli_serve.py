@@ -77,6 +77,8 @@ def serve(
     """
     from agentjudge.serving.server import run
 
+    if not (host.startswith(_LOCAL) or how["keys"] or how["keys_file"]):
+        raise ConfigError(f"whoever reaches {host} could use all of it: give --keys FILE, or a key in {KEY}")
     if not rewards:
         _refuse(ctx, REWARDS, "goes with --rewards")
     corpora = named_corpora(corpus)
@@ -132,7 +134,7 @@ def _many(rewards: bool, corpora: dict[str, tuple[str, ...]], how: dict[str, Any
         return _rewards(how, paths)
     if not paths:
         raise ConfigError("several processes serve rewards or a corpus: give --rewards or --corpus")
-    return RetrieveService(paths, how["index"])
+    return RetrieveService(paths, how["index"], how["keys"])
 
 
 def _rewards(how: dict[str, Any], corpus: tuple[str, ...]) -> Any:

@@ -154,8 +154,6 @@ class ApiApp:
         self.desk = _Desks(desk, rewards, front.batches)
         self.front = front
         self.rewards = rewards
-        self.guarded = ring.needed
-        """Whether requests need a key."""
         self._ring, self._desk, self._metrics = ring, desk, metrics
         self._log, self._local = log, local and not ring.needed
 

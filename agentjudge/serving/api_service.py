@@ -92,8 +92,6 @@ class ApiService:
             parts.append(f"{len(each.corpus)} documents of {name!r} at {address}{path}")
         if self.store is None:
             parts.append("nothing is kept after the end (--store FOLDER keeps it)")
-        if not self.local and not app.guarded:
-            parts.append("WITHOUT KEYS: whoever reaches this address may use it (--keys FILE)")
         return "; ".join(parts)
 
 

@@ -1,12 +1,11 @@
 """What stands before every route: a limit on bodies, and keys.
 
     app.add_middleware(BodyLimit, most=16_000_000)
-    keys = Keys(("secret",))
+    app.add_middleware(Locked, keys=Keys(("secret",)))
     keys.admit(scope)                # False: answer 401
 
-A key comes as `Authorization: Bearer KEY`, as
-`X-API-Key: KEY`, or as the password of the address, `http://any:KEY@host:8010/get_reward`, for trainers that can be
-given an address and nothing else. `/health` is open.
+A key comes as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or as the password of the address,
+`http://any:KEY@host:8010/get_reward`, for trainers that can be given an address and nothing else. `/health` is open.
 """
 
 import base64
@@ -70,6 +69,23 @@ class Keys:
         given = digest(key_in(scope["headers"]))
         matches = [hmac.compare_digest(given, known) for known in self._digests]  # all of them, always
         return any(matches)
+
+
+class Locked:
+    """Answers 401 to requests without a key."""
+
+    def __init__(self, app: Any, *, keys: Keys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI."""
+        if self._keys.admit(scope):
+            await self._app(scope, receive, send)
+            return
+        from starlette.responses import JSONResponse
+
+        detail = {"detail": "a key is needed: Authorization: Bearer KEY"}
+        await JSONResponse(detail, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
 
 def digest(key: bytes) -> bytes:

@@ -7,8 +7,8 @@ r"""A corpus over HTTP in the convention of Search-R1 (arXiv 2503.09516), which 
 
 Without scores the inner items are the documents themselves. There is one list a query, in the order of the queries. A
 document is a passage of the corpus: the quoted title, a newline, its text; its id is that of the corpus's document,
-with `#N` behind it where the document has several passages (N from 0). There is no authentication, unless the reward
-server answers it too (`agentjudge.serving.rewards`): keep it on the loopback address or behind something that has one.
+with `#N` behind it where the document has several passages (N from 0). The application asks for no
+key by itself; that of `agentjudge serve` does where it was given some.
 """
 
 from typing import Annotated, Any

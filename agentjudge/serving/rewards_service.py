@@ -12,6 +12,7 @@ from agentjudge.judge import Judge
 from agentjudge.models.base import Model
 from agentjudge.registry import lookup
 from agentjudge.serving import retrieve
+from agentjudge.serving.guards import Keys, Locked
 from agentjudge.serving.rewards import Limits, create_app
 from agentjudge.serving.rewards_engines import Neutral
 from agentjudge.serving.rewards_files import Files
@@ -25,11 +26,13 @@ class RetrieveService:
 
     corpus: tuple[str, ...]
     index: str = "bm25"
+    keys: tuple[str, ...] = ()
 
     def __call__(self) -> Any:
         """See `Service`."""
-        corpus = Corpus.load(self.corpus)
+        keys, corpus = Keys(self.keys), Corpus.load(self.corpus)
         app = retrieve.create_app(corpus, index=self.index)
+        app.add_middleware(Locked, keys=keys)
         app.state.documents = len(corpus)
         return app
 
