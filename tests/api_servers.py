@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,3 +127,11 @@ def process(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Proc
         yield server
     finally:
         server.gone()
+
+
+def until(true: Callable[[], bool], *, seconds: float = 180) -> None:
+    """Wait for something that is to come."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)

@@ -30,7 +30,10 @@ class Process:
         assert self.process.stderr is not None
         self.line = self.process.stderr.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)", self.line)
-        assert found, self.line + self.process.stderr.read()
+        if not found:
+            self.watchdog.cancel()
+            with self.process:
+                raise AssertionError(self.line + self.process.stderr.read())
         self.url, self.port = found[0], int(found[1])
         self.lines: list[str] = []
         self.reader = threading.Thread(target=self._read, daemon=True)

@@ -1,29 +1,23 @@
-"""The API as a user starts it: killed in the middle of sessions, told to end, many streams at once."""
+"""The API as a user starts it: told to end, many streams at once."""
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from api_servers import events_in, process, said
+from api_servers import events_in, process, said, until
 from servers import Body, ChatServer, call
 
 from agentjudge.demo import CORPUS
 
-SESSIONS = 20
 STREAMS = 64
 
 
@@ -60,98 +54,6 @@ def model() -> Iterator[Model]:
 def options(model: Model) -> Iterator[list[str]]:
     with ChatServer(model) as server:
         yield ["--judge", "veri-r1", "--model", f"vllm:any@{server.url}", "--corpus", f"demo={CORPUS}"]
-
-
-def until(true: Callable[[], bool], *, seconds: float = 180) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-
-
-def broken_off_and_resumed(model: Model, options: list[str]) -> None:
-    """Kill the server while its sessions are in their second turn; the next one goes on behind the first."""
-    model.shut.set()
-    with process(*options) as server:
-        heard: list[str] = []
-
-        def ask(number: int) -> None:
-            case = {"claim": f"The Zorb {number} bridge is long."}
-            try:
-                with httpx.stream(
-                    "POST", f"{server.url}/v1/sessions", json={"case": case, "stream": True}, timeout=240
-                ) as reply:
-                    heard.extend(line for line in reply.iter_lines() if line.startswith("data: "))
-            except httpx.HTTPError:
-                pass  # the server is killed
-
-        threads = [threading.Thread(target=ask, args=(number,)) for number in range(SESSIONS)]
-        for thread in threads:
-            thread.start()
-        until(lambda: len(model.second) == SESSIONS)
-        server.end(signal.SIGKILL)
-        for thread in threads:
-            thread.join(30)
-    assert not any('"verdict":{' in line for line in heard)
-    model.shut.clear()
-    with process(*options) as server:
-        listed = httpx.get(f"{server.url}/v1/sessions", params={"limit": 100}, timeout=240).json()["sessions"]
-        assert len(listed) == SESSIONS
-        for session in listed:
-            record = httpx.post(f"{server.url}/v1/sessions/{session['id']}/resume", timeout=240).json()
-            assert record["status"] == "scored" and record["verdict"]["label"] == "SUPPORT", record["verdict"]
-            assert record["verdict"]["usage"]["turns"] == 2
-            events = events_in(httpx.get(f"{server.url}/v1/verdicts/{record['id']}/events").text)
-            assert [event.name for event in events].count("tool_result") == 1
-        assert set(model.first.values()) == {1}, "no first turn was taken again"
-        path = f"{server.url}/v1/sessions/{listed[0]['id']}"
-        after = httpx.post(f"{path}/challenge", json={"words": "look again"}, timeout=240).json()
-        assert after["changed"]["fields"]["label"] == {"before": "SUPPORT", "after": "REFUTE"}, after
-        assert len(httpx.get(path).json()["verdicts"]) == 2
-        assert server.end() == 0
-    assert any(json.loads(line).get("resumed") == SESSIONS for line in server.lines)
-
-
-def test_sessions_go_on_after_a_kill(model: Model, options: list[str], tmp_path: Path) -> None:
-    broken_off_and_resumed(model, [*options, "--store", str(tmp_path)])
-
-
-def test_sessions_go_on_after_a_kill_from_postgres(
-    model: Model, options: list[str], tmp_path: Path, postgres: str
-) -> None:
-    broken_off_and_resumed(model, [*options, "--store", str(tmp_path), "--checkpoints", postgres])
-    assert not (tmp_path / "checkpoints.sqlite").exists()
-
-
-@pytest.fixture
-def postgres() -> Iterator[str]:
-    """A real Postgres of this test's own."""
-    binary = next((p for p in Path("/usr/lib/postgresql").glob("*/bin/postgres")), None)
-    found = binary.parent if binary else Path(shutil.which("initdb") or "/").parent
-    if not (found / "initdb").exists():
-        pytest.skip("no Postgres is installed")
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a socket is bounded
-    how: dict[str, Any] = {}
-    if os.geteuid() == 0:  # Postgres does not run as root
-        shutil.chown(folder, "nobody", "nogroup")
-        how = {"user": "nobody", "group": "nogroup"}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    data = folder / "data"
-    made = subprocess.run(
-        [found / "initdb", "-D", data, "-U", "judge", "-A", "trust", "-N"], capture_output=True, text=True, **how
-    )
-    assert made.returncode == 0, made.stderr
-    command = [found / "postgres", "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder, **how) as running:
-        try:
-            ready = [found / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
-            until(lambda: subprocess.run(ready).returncode == 0)
-            yield f"postgresql://judge@127.0.0.1:{port}/postgres"
-        finally:
-            running.send_signal(signal.SIGQUIT)
-            running.wait(30)
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_told_to_end_it_finishes_and_takes_nothing_new(model: Model, options: list[str], tmp_path: Path) -> None:
