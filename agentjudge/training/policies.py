@@ -22,6 +22,8 @@ ADAPTER = "adapter_config.json"
 """File by which a folder of adapters alone is known."""
 
 
+NANO = Path(__file__).parent / "nano_start"
+"""A judge of a million weights that can use its tools, badly (`nano`)."""
 GATE = "gate.json"
 """Says what a model reached of what its stage had to reach."""
 
@@ -40,6 +42,11 @@ class Policy(NamedTuple):
         return found
 
 
+def model_folder(path: str | Path) -> str:
+    """The folder of a model; that of the package for `nano`."""
+    return str(NANO) if str(path) == "nano" else str(path)
+
+
 def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
     """The model of a file, with a template that keeps what was said.
 
@@ -51,9 +58,8 @@ def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
         ConfigError: no such model, no usable chat template, or an unknown profile.
     """
     torch, transformers = require("torch", extra="train"), require("transformers", extra="train")
-    where = str(path or table.path)
-    if Path(where).is_dir() and not any((Path(where) / name).is_file() for name in ("config.json", ADAPTER)):
-        raise ConfigError(f"no model in {where}: it has no config.json")
+    where = model_folder(path or table.path)
+    _look_there(Path(where))
     dtype = "auto" if table.dtype == "auto" else torch.float32
     options = {"dtype": dtype, "attn_implementation": "sdpa"}
     with boundary(ConfigError, f"cannot load the model {where}"):
@@ -71,13 +77,22 @@ def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
     return Policy(model, tokenizer, _profile(table, where, str(model.config.model_type)))
 
 
+def _look_there(folder: Path) -> None:
+    """Refuse a folder without a model, and a path that is no folder and cannot be a name (`owner/name`) on the hub."""
+    if folder.is_dir():
+        if not any((folder / name).is_file() for name in ("config.json", ADAPTER)):
+            raise ConfigError(f"no model in {folder}: it has no config.json")
+    elif len(folder.parts) > 2 or (len(folder.parts) == 2 and folder.parent.is_dir()):
+        raise ConfigError(f"no such folder: {folder}; is the stage before this one trained yet?")
+
+
 def refuse_ungated(path: str | Path) -> None:
     """Begin nothing with a model that missed the gate of its stage.
 
     Raises:
         ConfigError: it did.
     """
-    file = Path(path) / GATE
+    file = Path(model_folder(path)) / GATE
     if not file.is_file():
         return
     with boundary(ConfigError, f"cannot read {file}"):

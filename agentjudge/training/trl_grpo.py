@@ -56,6 +56,9 @@ def train_grpo(
     folder = config.output.folder
     start = start_of(folder, resume=resume)
     reward, estimator = reward_of(config), estimator_of(config)
+    source = open_source(config)
+    refuse_ungated(config.model.path)
+    policy = load_policy(config.model)
     steplog = StepLog(
         folder,
         config=config.model_dump(mode="json", exclude_none=True),
@@ -63,9 +66,6 @@ def train_grpo(
         stop_on=config.monitors.stop_on,
         control=config.monitors.control,
     )
-    source = open_source(config)
-    refuse_ungated(config.model.path)
-    policy = load_policy(config.model)
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         bar = stack.enter_context(Bar(config.grpo.steps, doing="grpo"))

@@ -194,3 +194,12 @@ def test_probing_a_model(whole: Path, policy: Path, tmp_path: Path) -> None:
     assert said["unmoved"] == {} and said["faithfulness"] is None, "it says nothing that could be read"
     assert set(said["silent"]) == {"unmoved, kept", "unmoved, removed", "unmoved, swapped", "faithfulness"}
     assert "pass@2" in run(*asked).stdout
+
+
+def test_a_model_that_is_not_there(policy: Path, tmp_path: Path) -> None:
+    file = config(tmp_path, tmp_path / "before/final")
+    refused = run("grpo", "--config", file)
+    assert refused.exit_code == 2 and "is the stage before this one trained yet?" in refused.stderr
+    (tmp_path / "before/final").mkdir(parents=True)
+    assert "it has no config.json" in run("sft", "--config", file).stderr
+    assert not (tmp_path / "out").exists(), "nothing is begun"
