@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from agentjudge.cli_options import FAILED, json_option, model_options, print_json, progress, source_options, statuses
-from agentjudge.errors import DataError
+from agentjudge.errors import ConfigError, DataError
 
 WHY = 3
 """Reasons for failures that are told after a run."""
@@ -21,6 +21,10 @@ WHY = 3
 @click.option("--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the traces.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder: keep verdicts, redo what failed.")
 @click.option("--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Judgements in flight.")
+@click.option("--ray", "address", metavar="ADDRESS", help="Judge on a Ray cluster: local, auto, or HOST:PORT.")
+@click.option("--ray-workers", "workers", type=click.IntRange(1), help="One a replica or a node when left out.")
+@click.option("--ray-gpus", "gpus", type=click.FloatRange(0), help="Of each worker, for a model in its process.")
+@click.option("--replica", "replicas", multiple=True, metavar="URL", help="A server of the model; for --ray, repeated.")
 @model_options()
 @json_option
 def judge(
@@ -33,19 +37,33 @@ def judge(
     folder: Path,
     resume: bool,
     concurrency: int,
+    address: str | None,
+    workers: int | None,
+    gpus: float | None,
+    replicas: tuple[str, ...],
     model: str,
     judge_name: str,
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Judge the cases of a JSON-lines file into a run folder."""
+    """Judge the cases of a JSON-lines file into a run folder.
+
+    With --ray, workers on the nodes of a cluster judge, each with --concurrency judgements in flight; the folder is the
+    same, and so is --resume.
+    """
     from agentjudge.case import Claim, read_cases
     from agentjudge.judge import Judge
     from agentjudge.runs.batch import judge_cases
     from agentjudge.runs.folder import BLOBS
+    from agentjudge.runs.ray_pool import RayJudges
+    from agentjudge.runs.ray_worker import Recipe
     from agentjudge.runs.writer import refuse_existing
     from agentjudge.tools.corpus import Corpus
 
+    if address is None and (workers or gpus or replicas):
+        raise ConfigError("--ray-workers, --ray-gpus and --replica go with --ray")
+    if address is not None and mcp is not None:
+        raise ConfigError("--mcp does not go with --ray: its servers run beside one process")
     read = list(read_cases(cases))
     if not resume:
         refuse_existing(folder)
@@ -54,9 +72,16 @@ def judge(
     if texts is not None:
         sources |= {"corpus": texts.content_hash, "index": index}
     notes = {"cases": cases, "corpus": list(corpus)}
-    options: dict[str, Any] = {"corpus": texts, "index": index, "search": search, "fetch": fetch, "seed": seed}
-    options["mcp"] = mcp
-    with Judge.load(judge_name, model=model, blobs=folder / BLOBS, **options) as loaded, progress(as_json) as steps:
+    same: dict[str, Any] = {"model": model, "index": index, "search": search, "fetch": fetch, "seed": seed}
+    loading: Judge | RayJudges
+    if address is None:
+        loading = Judge.load(judge_name, corpus=texts, blobs=folder / BLOBS, mcp=mcp, **same)
+    else:
+        recipe = Recipe(judge_name, replicas=replicas, corpus=corpus, folder=str(Path.cwd()), **same)
+        told = None if texts is None else texts.content_hash
+        how: dict[str, Any] = {"workers": workers, "gpus": gpus or 0.0, "blobs": folder / BLOBS, "corpus_hash": told}
+        loading = RayJudges.start(recipe, address=address, **how)
+    with loading as loaded, progress(as_json) as steps:
         steps |= {"sources": sources, "notes": notes, "concurrency": concurrency}
         run = judge_cases(loaded, read, folder, resume=resume, **steps)
     bare = sum(isinstance(case, Claim) and not (case.documents or case.images) for case in read)

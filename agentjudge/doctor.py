@@ -22,6 +22,7 @@ EXTRAS = {
     "train": ("trl", "torch", "transformers", "peft", "accelerate", "datasets", "tensorboard"),
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "postgres": ("langgraph.checkpoint.postgres", "psycopg"),
+    "ray": ("ray",),
     "text": ("langdetect",),
     "table": ("pyarrow",),
     "otel": ("opentelemetry.sdk",),

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from agentjudge import __version__
 from agentjudge.case import Case, PagedDocument
 from agentjudge.errors import ConfigError, DataError
-from agentjudge.judge import Judge
 from agentjudge.opening import screenshots
 from agentjudge.runs.folder import BLOBS, Run, open_run
 from agentjudge.runs.writer import open_writer
@@ -22,8 +21,29 @@ from agentjudge.tools.pages import TEXTS
 from agentjudge.trace import Trace
 
 
+class Judges(Protocol):
+    """What judges many cases: a `Judge`, or workers on a cluster (`ray_pool`)."""
+
+    blobs: Path | None
+
+    @property
+    def opens_pages(self) -> bool:
+        """Whether documents come to it as pages."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What its verdicts depend on, as JSON values."""
+        ...
+
+    def batch(
+        self, cases: list[Case], *, concurrency: int = 32, on_trace: Callable[[Trace], None] | None = None
+    ) -> object:
+        """Judge cases; each is told once, when it has ended."""
+        ...
+
+
 def judge_cases(
-    judge: Judge,
+    judge: Judges,
     cases: Iterable[Case],
     path: Path,
     *,
@@ -44,7 +64,7 @@ def judge_cases(
         notes: whatever else shall stand in the configuration, JSON values.
         resume: go on with the run in the folder, if there is one: cases that are scored or abstained stay, those that
             failed or are missing are judged.
-        concurrency: judgements in flight at once.
+        concurrency: judgements in flight at once, at each worker where there are several.
         on_trace: called with each new trace.
         on_start: called with the number of cases that are to be judged.
 
@@ -70,7 +90,7 @@ def judge_cases(
     return open_run(path)
 
 
-def check(judge: Judge, cases: list[Case], path: Path) -> None:
+def check(judge: Judges, cases: list[Case], path: Path) -> None:
     """Refuse what could not be resumed or read later.
 
     Raises:
