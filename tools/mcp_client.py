@@ -149,8 +149,9 @@ class _Connection:
             ConfigError: see `McpClients.open`.
         """
         try:
-            async with asyncio.timeout(2 * self.server.start_timeout):
-                offered = await self._listed(await self._connected())
+            opened = await self._connected()
+            async with asyncio.timeout(self.server.start_timeout):
+                offered = await self._listed(opened)
         except ToolError as exc:
             raise ConfigError(exc.message) from exc
         except TimeoutError:
