@@ -1,0 +1,1 @@
+"""Audits: is the judge itself sound? See `agentjudge.audit.base`."""

@@ -1,0 +1,224 @@
+"""Audits of a judge into a folder: what they cost is known before, and one that was killed goes on.
+
+    planned = plan(audits(only=["master-keys"]), cases)
+    print(planned.cost(loads(...)))                          # judgements, calls and tokens, at most
+    report = run(planned, loads, Path("audit"), resume=True)
+
+    folder/judged/          a run: every probe that is judged as it is
+    folder/bare/            a run: those that are judged without tools
+    folder/sampled/         a run: those that are drawn again, at temperature 1
+    folder/report.json      what was found
+
+The same question of two audits is judged once. Runs are those of `agentjudge judge`: `agentjudge view` shows them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from agentjudge.audit.base import Audit, Audited, Finding, Probe, Way
+from agentjudge.budget import Budget
+from agentjudge.case import Case, Record
+from agentjudge.errors import DataError
+from agentjudge.judge import Judge
+from agentjudge.registry import load_kind
+from agentjudge.runs.batch import judge_cases
+from agentjudge.runs.folder import BLOBS, open_run
+from agentjudge.trace import Trace
+
+REPORT = "report.json"
+CHARACTERS = 4
+"""Of a token, about."""
+PROMPT = 600
+"""Tokens of a judge's own instructions, about."""
+
+
+class Loads(Protocol):
+    """Makes the judge that is audited."""
+
+    def __call__(self, *, blobs: Path, tools: bool = True, temperature: float | None = None) -> Judge:
+        """The judge.
+
+        Args:
+            blobs: folder for pictures.
+            tools: with its tools.
+            temperature: of what is sampled; the judge's own when None.
+        """
+        ...
+
+
+class Cost(NamedTuple):
+    """What audits cost: an upper bound of what the model is asked, and what that comes to in tokens, roughly."""
+
+    judgements: int
+    calls: int
+    """Of the model, at most."""
+    prompt_tokens: int
+    """If every judgement makes its calls and a tool shows as much as a case; four characters a token."""
+    completion_tokens: int
+    """At most."""
+
+
+class Report(Record):
+    """All that was found in a judge."""
+
+    judge: str
+    model: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Audits and their probes."""
+
+    audits: tuple[Audit, ...]
+    probes: Mapping[str, tuple[Probe, ...]]
+    """By audit."""
+    silent: Mapping[str, str]
+    """Audits that none of the cases fits, and what they would need."""
+
+    def cases(self, way: Way) -> list[Case]:
+        """The different cases that are judged this way."""
+        found = {probe.case.id: probe.case for each in self.probes.values() for probe in each if probe.way == way}
+        return list(found.values())
+
+    @property
+    def ways(self) -> list[Way]:
+        """Ways in which something is judged."""
+        return [way for way in WAYS if self.cases(way)]
+
+    def cost(self, budget: Budget, *, done: Mapping[Way, frozenset[str]] | None = None) -> Cost:
+        """What is left to be asked.
+
+        Args:
+            budget: of a judgement.
+            done: ids that were judged before, by way.
+        """
+        left = [
+            (way, case)
+            for way in self.ways
+            for case in self.cases(way)
+            if case.id not in (done or {}).get(way, frozenset())
+        ]
+        turns = {way: 1 if way == "bare" else budget.turns + 1 for way in WAYS}
+        sizes = [PROMPT + len(case.model_dump_json()) // CHARACTERS for _, case in left]
+        return Cost(
+            judgements=len(left),
+            calls=sum(turns[way] for way, _ in left),
+            prompt_tokens=sum(
+                size * turns[way] * (turns[way] + 1) // 2 for (way, _), size in zip(left, sizes, strict=True)
+            ),
+            completion_tokens=sum(turns[way] * budget.answer_tokens for way, _ in left),
+        )
+
+
+WAYS: tuple[Way, ...] = ("judged", "bare", "sampled")
+
+
+def audits(only: Sequence[str] = ()) -> list[Audit]:
+    """The audits by name; all when none is named.
+
+    Raises:
+        ConfigError: there is no such audit.
+    """
+    from agentjudge.registry import lookup
+
+    names = only or [name for name, each in load_kind("audit").items() if _is_audit(each.target)]
+    return [lookup("audit", name).target() for name in names]
+
+
+def _is_audit(target: Any) -> bool:
+    return isinstance(target, type) and issubclass(target, Audit)
+
+
+def plan(chosen: Sequence[Audit], cases: Sequence[Case]) -> Planned:
+    """What audits ask of a judge about these cases.
+
+    Raises:
+        DataError: no audit can be made of them.
+    """
+    probes: dict[str, tuple[Probe, ...]] = {}
+    silent: dict[str, str] = {}
+    for audit in chosen:
+        fitting = [case for case in cases if isinstance(case, audit.kinds)]
+        probes[audit.name] = tuple(audit.probes(fitting))
+        if not probes[audit.name]:
+            silent[audit.name] = f"none of the {len(cases)} cases fits: it wants {audit.wants}"
+    if not any(probes.values()):
+        raise DataError("; ".join(f"{name}: {why}" for name, why in silent.items()) or "there are no audits to make")
+    return Planned(tuple(chosen), probes, silent)
+
+
+def judged_before(folder: Path) -> dict[Way, frozenset[str]]:
+    """Ids that need not be judged again, by way."""
+    found: dict[Way, frozenset[str]] = {}
+    for way in WAYS:
+        with suppress(DataError):
+            statuses = open_run(folder / way).statuses()
+            found[way] = frozenset(id for id, status in statuses.items() if status != "failed")
+    return found
+
+
+def run(
+    planned: Planned,
+    loads: Loads,
+    folder: Path,
+    *,
+    sources: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    concurrency: int = 32,
+    on_trace: Callable[[Trace], None] | None = None,
+    on_start: Callable[[int], None] | None = None,
+) -> Report:
+    """Audit a judge into a folder.
+
+    Args:
+        planned: what is asked.
+        loads: makes the judge.
+        folder: for the runs and the report.
+        sources: what the judge's tools look into, as for `judge_cases`.
+        resume: go on with what is in the folder.
+        concurrency: judgements in flight at once.
+        on_trace: called with each new trace.
+        on_start: called with the number of judgements that are to be made, once for each way.
+
+    Raises:
+        ConfigError: the judge cannot be had, or the folder holds an audit of another one.
+        DataError: the judge does not take these cases.
+        StoreError: the folder holds an audit and `resume` is False, or the disk refuses.
+    """
+    traces: dict[Way, dict[str, Trace]] = {}
+    settings: dict[str, Any] = {}
+    for way in planned.ways:
+        place = folder / way
+        how = {"tools": way != "bare", "temperature": 1.0 if way == "sampled" else None}
+        with loads(blobs=place / BLOBS, **how) as judge:
+            settings = settings or judge.settings()
+            asked = judge_cases(
+                judge,
+                planned.cases(way),
+                place,
+                sources=sources,
+                notes={"audit": way},
+                resume=resume,
+                concurrency=concurrency,
+                on_trace=on_trace,
+                on_start=on_start,
+            )
+        traces[way] = {trace.case.id: trace for trace in asked.traces()}
+    report = Report(judge=settings["name"], model=settings["model"], findings=tuple(_found(planned, traces)))
+    (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    return report
+
+
+def _found(planned: Planned, traces: Mapping[Way, Mapping[str, Trace]]) -> list[Finding]:
+    found = []
+    for audit in planned.audits:
+        if audit.name in planned.silent:
+            found.append(Finding(audit=audit.name, title=audit.title, n=0, scored=0, silent=planned.silent[audit.name]))
+            continue
+        pairs = [(probe, traces[probe.way].get(probe.case.id)) for probe in planned.probes[audit.name]]
+        found.append(audit.find([Audited(probe, trace) for probe, trace in pairs if trace is not None]))
+    return found
