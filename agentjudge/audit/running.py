@@ -193,8 +193,8 @@ def run(
     settings: dict[str, Any] = {}
     for way in planned.ways:
         place = folder / way
-        how = {"tools": way != "bare", "temperature": 1.0 if way == "sampled" else None}
-        with loads(blobs=place / BLOBS, **how) as judge:
+        temperature = 1.0 if way == "sampled" else None
+        with loads(blobs=place / BLOBS, tools=way != "bare", temperature=temperature) as judge:
             settings = settings or judge.settings()
             asked = judge_cases(
                 judge,
