@@ -124,7 +124,7 @@ class Finding(Record):
         states = {number.state for number in self.numbers}
         for state in ("broken", "open", "kept"):
             if state in states:
-                return state  # type: ignore[return-value]
+                return state
         return "silent"
 
 
