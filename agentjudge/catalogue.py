@@ -12,6 +12,7 @@ KINDS: dict[str, Kind] = {
     "rewards": "reward",
     "benchmarks": "benchmark",
     "training": "training",
+    "audits": "audit",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from agentjudge.cli_audit import audit
 from agentjudge.cli_mcp import mcp
 from agentjudge.cli_options import (
     FAILED,
@@ -224,7 +225,10 @@ def bench(
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["judges", "tools", "models", "rewards", "benchmarks", "training", "papers"]))
+@click.argument(
+    "what",
+    type=click.Choice(["judges", "tools", "models", "rewards", "benchmarks", "training", "audits", "papers"]),
+)
 @json_option
 def list_command(what: str, as_json: bool) -> None:
     """What there is, and which paper it comes from."""
@@ -261,7 +265,7 @@ def doctor(model: str | None, judge: str, for_training: bool, as_json: bool) -> 
     sys.exit(FAILED if any(finding.state == "problem" for finding in findings) else 0)
 
 
-for command in (judge, score, rescore, report, view, serve, mcp, train, vllm):
+for command in (audit, judge, score, rescore, report, view, serve, mcp, train, vllm):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 | `Audited` | the same with the trace of its judgement |
 | `Number` | a share or a difference with its interval, which way is better, and how far it may go |
 | `Finding` | what an audit found: its numbers, and cases in which the judge was fooled |
+| `Report` | all findings of a judge, and whether a gate let it through |
 
 Probes follow from the cases alone, so that all audits of a judge are one run folder (`running`): an audit that is
 killed goes on, the same question of two audits is asked once, and what was found can be counted again from the traces.
@@ -126,6 +127,23 @@ class Finding(Record):
             if state in states:
                 return state
         return "silent"
+
+
+class Passed(Record):
+    """What a gate says (`agentjudge.audit.gate`)."""
+
+    passed: bool
+    against: tuple[str, ...] = ()
+    """What stands against the judge, a line each."""
+
+
+class Report(Record):
+    """All that was found in a judge."""
+
+    settings: dict[str, Any]
+    """Of the judge, as in its runs."""
+    findings: tuple[Finding, ...]
+    gate: Passed | None = None
 
 
 class Audit(ABC):

@@ -2,12 +2,12 @@
 
     planned = plan(audits(only=["master-keys"]), cases)
     print(planned.cost(loads(...)))                          # judgements, calls and tokens, at most
-    report = run(planned, loads, Path("audit"), resume=True)
+    save(run(planned, loads, Path("audit"), resume=True), Path("audit"))
 
     folder/judged/          a run: every probe that is judged as it is
     folder/bare/            a run: those that are judged without tools
     folder/sampled/         a run: those that are drawn again, at temperature 1
-    folder/report.json      what was found
+    folder/report.json      what was found, and report.html for a person
 
 The same question of two audits is judged once. Runs are those of `agentjudge judge`: `agentjudge view` shows them.
 """
@@ -18,17 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from agentjudge.audit.base import Audit, Audited, Finding, Probe, Way
+from agentjudge.audit.base import Audit, Audited, Finding, Probe, Report, Way
+from agentjudge.audit.gate import Policy, held
+from agentjudge.audit.page import page
 from agentjudge.budget import Budget
-from agentjudge.case import Case, Record
-from agentjudge.errors import DataError
+from agentjudge.case import Case
+from agentjudge.errors import DataError, StoreError, boundary
 from agentjudge.judge import Judge
 from agentjudge.registry import load_kind
 from agentjudge.runs.batch import judge_cases
 from agentjudge.runs.folder import BLOBS, open_run
 from agentjudge.trace import Trace
 
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
 CHARACTERS = 4
 """Of a token, about."""
 PROMPT = 600
@@ -59,14 +61,6 @@ class Cost(NamedTuple):
     """If every judgement makes its calls and a tool shows as much as a case; four characters a token."""
     completion_tokens: int
     """At most."""
-
-
-class Report(Record):
-    """All that was found in a judge."""
-
-    judge: str
-    model: str
-    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +160,7 @@ def run(
     loads: Loads,
     folder: Path,
     *,
+    policy: Policy | None = None,
     sources: Mapping[str, Any] | None = None,
     resume: bool = False,
     concurrency: int = 32,
@@ -177,7 +172,8 @@ def run(
     Args:
         planned: what is asked.
         loads: makes the judge.
-        folder: for the runs and the report.
+        folder: for the runs; see `save` for the report.
+        policy: what the judge has to keep.
         sources: what the judge's tools look into, as for `judge_cases`.
         resume: go on with what is in the folder.
         concurrency: judgements in flight at once.
@@ -185,7 +181,8 @@ def run(
         on_start: called with the number of judgements that are to be made, once for each way.
 
     Raises:
-        ConfigError: the judge cannot be had, or the folder holds an audit of another one.
+        ConfigError: the judge cannot be had, the folder holds an audit of another one, or the policy names what was
+            not audited.
         DataError: the judge does not take these cases.
         StoreError: the folder holds an audit and `resume` is False, or the disk refuses.
     """
@@ -208,9 +205,19 @@ def run(
                 on_start=on_start,
             )
         traces[way] = {trace.case.id: trace for trace in asked.traces()}
-    report = Report(judge=settings["name"], model=settings["model"], findings=tuple(_found(planned, traces)))
-    (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
-    return report
+    report = Report(settings=settings, findings=tuple(_found(planned, traces)))
+    return report if policy is None else report.model_copy(update={"gate": held(report, policy)})
+
+
+def save(report: Report, folder: Path) -> None:
+    """Write the report into the folder, as JSON and as a page.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    with boundary(StoreError, f"cannot write the report into {folder}"):
+        (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        (folder / PAGE).write_text(page(report), encoding="utf-8")
 
 
 def _found(planned: Planned, traces: Mapping[Way, Mapping[str, Trace]]) -> list[Finding]:
