@@ -116,6 +116,9 @@ def mcp_tools(servers: str | Path | Mapping[str, McpServer]) -> list[Tool[Any]]:
     clients = McpClients(known)
     remotes = clients.open()
     try:
+        names = [tool_name(remote) for remote in remotes]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(f"two tools of MCP servers would both be called {twice[0]!r}: allow one of them")
         return [_made(remote, clients, known[remote.server].timeout) for remote in remotes]
     except BaseException:
         clients.close()

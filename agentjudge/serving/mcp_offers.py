@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from agentjudge.case import Case, Claim, Response, first_error
 from agentjudge.console import outcome_of
-from agentjudge.errors import DataError
+from agentjudge.errors import AgentJudgeError, DataError
 from agentjudge.evidence import EvidenceStore
 from agentjudge.interop.outcome import explain
 from agentjudge.models.profiles import GENERIC
@@ -239,7 +239,10 @@ class ToolOffer:
         field = "documents" if "filename" in whole else "images"
         files = self.place.files
         case = files.opened(files.admitted(bare.model_copy(update={field: tuple(whole.values())})))
-        case = open_case(case, store, pages=True)
+        try:
+            case = open_case(case, store, pages=True)
+        except AgentJudgeError as exc:
+            raise DataError(files.hidden(exc.message)) from exc
         if field == "images":
             return case, dict(zip(whole, picture_names(case, []), strict=True))
         return case, {"filename": case.documents[0].id}  # type: ignore[union-attr]  # it is open

@@ -14,6 +14,9 @@ an address that others can reach needs a key.
 
 import asyncio
 import base64
+import os
+import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -225,7 +228,15 @@ def serve_stdio(service: McpService) -> None:
     with TemporaryDirectory(prefix="agentjudge-mcp-", ignore_cleanup_errors=True) as name:
         offers = service.open(Path(name))
         print(f"{len(offers.names)} tools on standard input and output: {', '.join(offers.names)}", file=sys.stderr)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: _leave(number, name))
         asyncio.run(_stdio(offers))
+
+
+def _leave(number: int, folder: str) -> None:
+    """End at once: a thread that reads standard input cannot be told to stop."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(128 + number)
 
 
 async def _stdio(offers: McpOffers) -> None:

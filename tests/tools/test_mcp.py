@@ -24,6 +24,7 @@ from agentjudge.models.base import Request
 from agentjudge.models.profiles import GENERIC
 from agentjudge.models.scripted import ScriptedModel
 from agentjudge.registry import lookup
+from agentjudge.serving.api_bench import Bench
 from agentjudge.tools.base import Executed, Tool, ToolBox, ToolCall, ToolContext
 from agentjudge.tools.mcp import MAX_DESCRIPTION, MAX_TEXT, _told, mcp_tools, tool_name
 from agentjudge.tools.mcp_client import McpClients, RemoteTool
@@ -271,6 +272,22 @@ async def test_a_server_that_has_ended_fails_the_call_alone(context: ToolContext
     await box.aclose()
     await box.aclose()
     assert (await call(box, "echo", context, text="Here.")).event.status == "failed"
+
+
+def test_tools_that_would_have_one_name_are_refused(rogue: RogueServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.b", "a/b"):
+        monkeypatch.setitem(rogue.schemas, name, {"type": "object"})
+    with pytest.raises(ConfigError, match="both be called 'mcp__rogue__a_b'"):
+        mcp_tools({"rogue": McpServer(url=rogue.url, allow=("a.b", "a/b"))})
+
+
+async def test_served_judges_have_them_where_they_take_them(tmp_path: Path, rogue: RogueServer) -> None:
+    path = write(tmp_path, {"rogue": {"url": rogue.url, "allow": ["echo"]}})
+    bench = Bench.load(("veri-r1", "checklist"), model=ScriptedModel([]), mcp=path)
+    assert [about["tools"] for about in bench.about()] == [["mcp__rogue__echo"], []]
+    await bench.aclose()
+    with pytest.raises(ConfigError, match="no judge here uses tools of MCP servers"):
+        Bench.load(("checklist",), model=ScriptedModel([]), mcp=path)
 
 
 def test_names_are_those_that_models_may_call() -> None:
