@@ -24,13 +24,13 @@ passes most audits and is of no use.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any, ClassVar, Literal
 
 from agentjudge.case import Case, Record
-from agentjudge.runs.statistics import Interval
+from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
 from agentjudge.trace import Trace
 from agentjudge.verdict import Verdict
 
@@ -156,6 +156,8 @@ class Audit(ABC):
     """Cases that it can be made of."""
     wants: ClassVar[str]
     """The same in words, with what else a case must have, such as `answers with gold`."""
+    most_again: ClassVar[int] = 0
+    """Judgements of a second round, at most; see `again`."""
 
     @abstractmethod
     def probes(self, cases: Sequence[Case]) -> Iterator[Probe]:
@@ -167,12 +169,20 @@ class Audit(ABC):
             cases: of the kinds that it takes.
         """
 
+    def again(self, judged: Sequence[Audited]) -> Iterator[Probe]:
+        """What is judged in a second round, for audits that search; always the same for the same judgements.
+
+        Args:
+            judged: what came of `probes`.
+        """
+        return iter(())
+
     @abstractmethod
     def find(self, judged: Sequence[Audited]) -> Finding:
         """What came of it.
 
         Args:
-            judged: probes in their order; those without a trace are left out.
+            judged: probes in their order, those of the second round last; those without a trace are left out.
         """
 
     def finding(self, judged: Sequence[Audited], numbers: Sequence[Number], fooled: Sequence[Audited] = ()) -> Finding:
@@ -185,6 +195,22 @@ class Audit(ABC):
             numbers=tuple(numbers),
             examples=tuple(example(each) for each in fooled[:SHOWN]),
         )
+
+
+def share(hits: Sequence[bool], clusters: Sequence[Hashable]) -> Interval:
+    """A share with a 95% interval that is fit for a limit: the wider ends of Wilson's and of a bootstrap of clusters.
+
+    Wilson's takes judgements that share a case for independent; a bootstrap of none in ten cases is a point at 0.
+
+    Args:
+        hits: at least one.
+        clusters: the cluster of each, such as the id of its parent.
+
+    Raises:
+        ValueError: there are none, or not one cluster a hit.
+    """
+    drawn, alone = bootstrap_interval([float(hit) for hit in hits], clusters), wilson(sum(hits), len(hits))
+    return Interval(alone.mean, min(drawn.low, alone.low), max(drawn.high, alone.high), alone.n)
 
 
 def changed(parent: Case, audit: str, variant: str, **fields: Any) -> Probe:

@@ -7,11 +7,13 @@
     folder/judged/          a run: every probe that is judged as it is
     folder/bare/            a run: those that are judged without tools
     folder/sampled/         a run: those that are drawn again, at temperature 1
+    folder/again-HASH/      a run: what an audit that searches asks when it has seen the first answers
     folder/report.json      what was found, and report.html for a person
 
 The same question of two audits is judged once. Runs are those of `agentjudge judge`: `agentjudge view` shows them.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,7 +86,7 @@ class Planned:
         return [way for way in WAYS if self.cases(way)]
 
     def cost(self, budget: Budget, *, done: Mapping[Way, frozenset[str]] | None = None) -> Cost:
-        """What is left to be asked.
+        """What is left to be asked, and what second rounds ask at most.
 
         Args:
             budget: of a judgement.
@@ -97,14 +99,15 @@ class Planned:
             if case.id not in (done or {}).get(way, frozenset())
         ]
         turns = {way: 1 if way == "bare" else budget.turns + 1 for way in WAYS}
-        sizes = [PROMPT + len(case.model_dump_json()) // CHARACTERS for _, case in left]
+        asked = [(turns[way], PROMPT + len(case.model_dump_json()) // CHARACTERS) for way, case in left]
+        further = sum(audit.most_again for audit in self.audits if audit.name not in self.silent)
+        usual = sum(size for _, size in asked) // max(1, len(asked))
+        asked += [(turns["judged"], usual)] * further
         return Cost(
-            judgements=len(left),
-            calls=sum(turns[way] for way, _ in left),
-            prompt_tokens=sum(
-                size * turns[way] * (turns[way] + 1) // 2 for (way, _), size in zip(left, sizes, strict=True)
-            ),
-            completion_tokens=sum(turns[way] * budget.answer_tokens for way, _ in left),
+            judgements=len(asked),
+            calls=sum(n for n, _ in asked),
+            prompt_tokens=sum(size * n * (n + 1) // 2 for n, size in asked),
+            completion_tokens=sum(n * budget.answer_tokens for n, _ in asked),
         )
 
 
@@ -186,16 +189,16 @@ def run(
         DataError: the judge does not take these cases.
         StoreError: the folder holds an audit and `resume` is False, or the disk refuses.
     """
-    traces: dict[Way, dict[str, Trace]] = {}
     settings: dict[str, Any] = {}
-    for way in planned.ways:
-        place = folder / way
+
+    def judged(way: Way, cases: list[Case], place: Path) -> dict[str, Trace]:
+        nonlocal settings
         temperature = 1.0 if way == "sampled" else None
         with loads(blobs=place / BLOBS, tools=way != "bare", temperature=temperature) as judge:
             settings = settings or judge.settings()
             asked = judge_cases(
                 judge,
-                planned.cases(way),
+                cases,
                 place,
                 sources=sources,
                 notes={"audit": way},
@@ -204,8 +207,23 @@ def run(
                 on_trace=on_trace,
                 on_start=on_start,
             )
-        traces[way] = {trace.case.id: trace for trace in asked.traces()}
-    report = Report(settings=settings, findings=tuple(_found(planned, traces)))
+        return {trace.case.id: trace for trace in asked.traces()}
+
+    traces = {way: judged(way, planned.cases(way), folder / way) for way in planned.ways}
+    again = {audit.name: tuple(audit.again(_audited(audit, planned.probes, traces))) for audit in planned.audits}
+    if second := list({probe.case.id: probe.case for probes in again.values() for probe in probes}.values()):
+        digest = hashlib.sha256("\n".join(case.model_dump_json() for case in second).encode()).hexdigest()[:8]
+        found = judged("judged", second, folder / f"again-{digest}")
+        traces["judged"] = {**traces.get("judged", {}), **found}
+    probes = {name: (*first, *again[name]) for name, first in planned.probes.items()}
+    findings = []
+    for audit in planned.audits:
+        if audit.name in planned.silent:
+            why = planned.silent[audit.name]
+            findings.append(Finding(audit=audit.name, title=audit.title, n=0, scored=0, silent=why))
+        else:
+            findings.append(audit.find(_audited(audit, probes, traces)))
+    report = Report(settings=settings, findings=tuple(findings))
     return report if policy is None else report.model_copy(update={"gate": held(report, policy)})
 
 
@@ -220,12 +238,8 @@ def save(report: Report, folder: Path) -> None:
         (folder / PAGE).write_text(page(report), encoding="utf-8")
 
 
-def _found(planned: Planned, traces: Mapping[Way, Mapping[str, Trace]]) -> list[Finding]:
-    found = []
-    for audit in planned.audits:
-        if audit.name in planned.silent:
-            found.append(Finding(audit=audit.name, title=audit.title, n=0, scored=0, silent=planned.silent[audit.name]))
-            continue
-        pairs = [(probe, traces[probe.way].get(probe.case.id)) for probe in planned.probes[audit.name]]
-        found.append(audit.find([Audited(probe, trace) for probe, trace in pairs if trace is not None]))
-    return found
+def _audited(
+    audit: Audit, probes: Mapping[str, Sequence[Probe]], traces: Mapping[Way, Mapping[str, Trace]]
+) -> list[Audited]:
+    pairs = [(probe, traces.get(probe.way, {}).get(probe.case.id)) for probe in probes[audit.name]]
+    return [Audited(probe, trace) for probe, trace in pairs if trace is not None]
