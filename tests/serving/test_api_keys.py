@@ -1,6 +1,9 @@
 """Keys: scopes, limits, and nobody sees what is another's."""
 
 import asyncio
+import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentjudge.errors import ConfigError
+from agentjudge.models.base import Request
 from agentjudge.serving.api_keys import Key, KeyRing, read_keys
 from agentjudge.serving.guards import digest
 
@@ -109,6 +113,88 @@ async def test_a_corpus_of_another_key_is_not_searched(tmp_path: Path) -> None:
         assert record["corpus"] is None and record["sources"] == {}
         assert (await client.post("/retrieve", json={"queries": ["x"]}, headers=by("ann"))).status_code == 404
         assert (await client.post("/retrieve", json={"queries": ["x"]}, headers=by("bob"))).status_code == 200
+
+
+async def test_no_body_reaches_what_is_anothers(tmp_path: Path) -> None:
+    """A corpus or a file of another owner, named in any body that takes one: refused as one that is nobody's."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.txt").write_text(f"Linus Torvalds was born in {name}.")
+    corpora = {name: (str(tmp_path / f"{name}.txt"),) for name in ("one", "two")}
+    keys = ring(ann={"corpora": ["one"]}, bob={"corpora": ["two"]})
+    async with api(tmp_path / "store", ring=keys, corpora=corpora) as client:
+        ids = {name: await _fill(client, name) for name in ("ann", "bob")}
+        mine = f"/v1/sessions/{min(ids['bob']['sessions'])}"
+        for path, body in (
+            ("/v1/verdicts", {"case": CLAIM}),
+            ("/v1/sessions", {"case": CLAIM}),
+            ("/v1/batches", {"cases": [CLAIM]}),
+        ):
+            found = [await client.post(path, json={**body, "corpus": c}, headers=by("bob")) for c in ("one", "none")]
+            assert [reply.status_code for reply in found] == [404, 404]
+            assert found[0].text.replace("one", "none") == found[1].text
+        kept = await asyncio.to_thread(lambda: [*(tmp_path / "store" / "owners").rglob("*")])
+        (sha,) = ids["ann"]["files"] - ids["bob"]["files"]
+        named = {
+            sha,
+            *(str(file) for file in kept if sha in file.parts),
+            *(f"{sha}/{f.name}" for f in kept if f.is_file()),
+        }
+        assert len(named) > 2
+        for name in sorted(named):
+            for field in ("images", "documents"):
+                case = {**CLAIM, field: [name]}
+                evidence = {field: [name]}
+                for path, sent in (
+                    ("/v1/verdicts", {"case": case}),
+                    ("/v1/batches", {"cases": [case]}),
+                    (f"{mine}/evidence", evidence),
+                ):
+                    reply = await client.post(path, json=sent, headers=by("bob"))
+                    assert reply.status_code == 422, (path, name, reply.text)
+        assert (await client.get(mine, headers=by("bob"))).json()["pending"] == 0
+
+
+async def test_what_runs_at_the_same_time_stays_apart(tmp_path: Path) -> None:
+    """Sessions of two owners with texts of their own, added evidence and objections, all at once."""
+    prompts: list[str] = []
+    hesitant = Hesitant()
+
+    async def say(request: Request) -> Any:
+        prompts.append(json.dumps(request.messages))
+        await asyncio.sleep(0.01)
+        return await hesitant(request)
+
+    async with api(tmp_path, say, ring=ring(ann={}, bob={})) as client:
+
+        async def session(name: str, number: int) -> None:
+            me, heard = by(name), list[str]()
+
+            async def post(path: str, body: Any) -> dict[str, Any]:
+                reply = await client.post(path, json=body, headers=me)
+                assert reply.status_code == 200, reply.text
+                heard.append(reply.text)
+                return dict(reply.json())
+
+            memo = {"id": f"memo-{number}", "text": f"Of {name}-{number}: Linus Torvalds was born in Helsinki."}
+            data = base64.b64encode(f"The file of {name}-{number} says Helsinki.".encode()).decode()
+            case = {**CLAIM, "documents": [memo, f"data:text/plain;base64,{data}"]}
+            first = await post("/v1/sessions", {"case": case})
+            path = f"/v1/sessions/{first['session']}"
+            await post(f"{path}/evidence", {"text": [f"Added by {name}-{number}."]})
+            second = await post(f"{path}/challenge", {"words": f"{name}-{number} objects to it"})
+            for id in (first["id"], second["id"]):
+                for tail in ("", "/trace", "/events"):
+                    heard.append((await client.get(f"/v1/verdicts/{id}{tail}", headers=me)).text)
+            heard += [(await client.get(f"/v1/files/{sha}", headers=me)).text for sha in second["files"]]
+            owners = set(re.findall(r"(?:ann|bob)-\d+", " ".join(heard)))
+            assert owners == {f"{name}-{number}"}, owners
+
+        await asyncio.gather(*(session(name, number) for name in ("ann", "bob") for number in range(10)))
+        for name in ("ann", "bob"):
+            listed = (await client.get("/v1/verdicts?limit=500", headers=by(name))).text
+            assert set(re.findall(r"(ann|bob)-\d", listed)) == {name}
+    for prompt in prompts:
+        assert len(set(re.findall(r"(?:ann|bob)-\d+", prompt))) == 1
 
 
 async def test_a_key_is_needed_and_has_its_scopes(tmp_path: Path) -> None:
