@@ -181,7 +181,7 @@ def worthy(judged: Iterable[tuple[Trace, Case]], config: TrainConfig) -> list[Tr
     for trace, case in judged:
         if trace.judge != config.judge.name:
             raise DataError(f"a trace is of the judge {trace.judge!r}, and {config.judge.name!r} is to be trained")
-        problem = problem_of(trace, case, looked=config.sft.used_tools and not config.data.reading)
+        problem = problem_of(trace, case, looked=config.sft.used_tools and not (config.data.reading and case.documents))
         if problem is None:
             kept.append(trace)
         else:

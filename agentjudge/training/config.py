@@ -107,8 +107,8 @@ class DataTable(Table):
     """Those that are measured on; never trained."""
     corpus: tuple[Path, ...] = ()
     """Files or folders that the cases of a file are held against."""
-    reading: bool = False
-    """Give the documents of the gym's cases with them, and no tools: reading alone."""
+    reading: float = Field(default=0.0, ge=0, le=1)
+    """Share of the gym's cases that are given with their documents and without tools: reading alone at 1."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -9,6 +9,7 @@ A training asks for the cases of a step by their numbers, so where it stands in 
 run that is killed and resumed sees the cases that it would have seen.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -62,7 +63,8 @@ class GymSource:
     worlds: int | None = None
     k: int = 3
     index: str = "bm25"
-    reading: bool = False
+    reading: float = 0.0
+    """Share of the cases that are given with their documents and without tools."""
     _given: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class GymSource:
     def _make(self, number: int) -> Given:
         world = self.gym.world(number)
         case = world.cases[0]
-        if self.reading:
+        if random.Random(f"reading/{self.gym.seed}/{number}").random() < self.reading:
             return Given(world.reading(case), ())
         index = world.index if self.index == "bm25" else self.index
         return Given(case, (Retrieve(world.corpus, index, k=self.k),))
@@ -130,13 +132,13 @@ class Chosen:
         return self.source.case(self.numbers[number % len(self.numbers)])
 
 
-def open_source(config: TrainConfig, *, split: Split = "train", reading: bool | None = None) -> Source:
+def open_source(config: TrainConfig, *, split: Split = "train", reading: float | None = None) -> Source:
     """The cases that are trained on, or measured on.
 
     Args:
         config: of the run.
         split: `test` cases are never trained on.
-        reading: give the documents in place of tools; as the file says when None.
+        reading: share of the gym's cases that have their documents in place of tools; as the file says when None.
 
     Raises:
         DataError: a file of cases is absent, empty or has cases without gold.

@@ -14,6 +14,7 @@ from agentjudge.training.config import parse_config
 from agentjudge.training.evaluate import floors, numbers_of, summary, told
 from agentjudge.training.examples import IGNORED
 from agentjudge.training.measures import Measured, measured
+from agentjudge.training.sources import open_source
 from agentjudge.verdict import Failure
 
 NEI = "NOT ENOUGH INFO"
@@ -103,6 +104,13 @@ def config(**tables: Any) -> Any:
 def test_traces_of_another_judge_are_refused() -> None:
     with pytest.raises(DataError, match="of the judge 'j', and 'veri-r1' is to be trained"):
         worthy([(looked(label="SUPPORT"), gold_of("SUPPORT"))], config())
+
+
+def test_some_cases_are_read_and_the_others_looked_up() -> None:
+    source = open_source(config(data={"gym": {"documents": 4}, "reading": 0.4}))
+    bare = [not source.case(number).tools for number in range(200)]
+    assert 0.3 < sum(bare) / 200 < 0.5 and bare == [bool(source.case(number).case.documents) for number in range(200)]
+    assert not any(given.tools for given in map(open_source(config(data={"gym": {}, "reading": 1})).case, range(9)))
 
 
 @pytest.mark.parametrize("reading", [False, True])
