@@ -128,7 +128,7 @@ def test_a_model_that_is_down_is_a_failed_verdict(folder: Path, down: str, as_js
     ("args", "says"),
     [
         ((" \n", "--corpus", "texts"), "the claim is empty"),
-        ((CLAIM,), "nothing to hold the claim against: give --corpus, --doc, --image or --search"),
+        ((CLAIM,), "nothing to hold the claim against: give --corpus, --doc, --image, --search or --mcp"),
         ((CLAIM, "--corpus", "nowhere"), "no such file or folder: nowhere"),
         ((CLAIM, "--corpus", "empty"), "nothing to read in empty; a corpus needs text in .txt .md"),
         ((CLAIM, "--corpus", "blank.txt"), "blank.txt"),
