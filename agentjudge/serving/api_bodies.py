@@ -2,7 +2,7 @@
 
     body = await Body.read(request, limits)               # fields, and files by name
     asked = body.fields_of(VerdictBody)
-    case = await asyncio.to_thread(case_of, body, asked.case, files)
+    case = case_of(body, asked, files) if body.plain else await asyncio.to_thread(case_of, body, asked, files)
 
 The message of an error names the field, never its content.
 """
@@ -27,6 +27,8 @@ from agentjudge.serving.rewards_http import Refused
 M = TypeVar("M", bound="_Fields")
 MOST_FIELDS = 1_000
 """Of a multipart body."""
+SHORT = 64_000
+"""Bytes of a body that is read at once."""
 
 
 class _Fields(BaseModel):
@@ -100,6 +102,8 @@ class Body:
 
     fields: dict[str, Any] = field(default_factory=dict)
     files: dict[str, list[Sent]] = field(default_factory=dict)
+    plain: bool = False
+    """Short and without a file: not worth a thread."""
 
     @classmethod
     async def read(cls, request: Any, limits: ApiLimits, *, many: Sequence[str] = ()) -> Self:
@@ -132,7 +136,8 @@ class Body:
             raise Refused(400, f"not JSON: {exc.msg}") from exc
         if not isinstance(found, dict):
             raise DataError("the body must be a JSON object")
-        return cls(found)
+        plain = len(data) <= SHORT and b"\\u" not in data and b"data:" not in data.lower()  # escapes may hide a file
+        return cls(found, plain=plain)
 
     @classmethod
     async def _multipart(cls, request: Any, limits: ApiLimits, many: Sequence[str]) -> Self:
@@ -167,7 +172,7 @@ class Body:
 
 
 def case_of(body: Body, asked: VerdictBody, files: OwnerFiles) -> Case:
-    """The case of a request, with its files as uploads; to be called in a thread.
+    """The case of a request, with its files as uploads; to be called in a thread where it is not plain.
 
     Raises:
         DataError: it is none, or a file is refused.

@@ -2,7 +2,7 @@
 
     desk = ApiDesk(concurrency=64, queue=1024)
     live = desk.begin("v_1", owner="web", limit=8, work=work)     # raises `Busy`; `work(live)` makes it
-    async for number, name, data in live.follow(): ...            # all events from the beginning, until the end
+    async for events in live.follow(): ...         # all of them from the beginning, those that are there together
     await desk.drain(30.0)
 
 A judgement belongs to nobody's connection: who hangs up loses nothing, and several may follow one.
@@ -56,16 +56,21 @@ class Live:
         self._more.set()
         self._more = asyncio.Event()
 
-    async def follow(self, *, after: int = -1) -> AsyncIterator[LiveEvent]:
-        """The events behind a number, as they come."""
+    async def follow(self, *, after: int = -1, idle: float | None = None) -> AsyncIterator[list[LiveEvent]]:
+        """The events behind a number, as they come, and none where nothing came for `idle` seconds."""
         place = max(0, after + 1)
         while True:
-            while place < len(self.events):
-                yield self.events[place]
-                place += 1
-            if self.over:
+            if events := self.events[place:]:
+                place += len(events)
+                yield events
+            elif self.over:
                 return
-            await self._more.wait()
+            else:
+                try:
+                    async with asyncio.timeout(idle):
+                        await self._more.wait()
+                except TimeoutError:
+                    yield []
 
     async def ended(self) -> LiveEvent:
         """The last event."""

@@ -1,6 +1,5 @@
 """Between HTTP and the API: server-sent events, JSON, and a status for everything that goes wrong."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -83,22 +82,8 @@ def event_stream(lines: AsyncIterator[bytes]) -> Any:
 
 
 async def _followed(live: Live, after: int) -> AsyncIterator[bytes]:
-    events = live.follow(after=after)
-    coming: asyncio.Future[Any] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(anext(events, None))
-            done, _ = await asyncio.wait({coming}, timeout=PING)
-            if not done:
-                yield b": ping\n\n"
-                continue
-            event, coming = coming.result(), None
-            if event is None:
-                return
-            yield line(*event)
-    finally:
-        if coming is not None:
-            coming.cancel()
+    async for events in live.follow(after=after, idle=PING):
+        yield b"".join(line(*event) for event in events) or b": ping\n\n"
 
 
 def line(number: int, name: str, data: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ of every judgement; it is entered behind its tools, as LangGraph lets a thread b
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from agentjudge.graphs.fanout import FanJudge
 from agentjudge.graphs.state import JudgeContext, State, shown
 from agentjudge.judge import Judge
 from agentjudge.models.base import Model
-from agentjudge.opening import open_case
+from agentjudge.opening import has_files, open_case
 from agentjudge.prompts import fill, load_prompt, prompt_hash
 from agentjudge.serving.api_documents import ThreadDocuments
 from agentjudge.serving.api_sources import named_pictures, pictures_of, restore, sources_of
@@ -104,13 +105,13 @@ class ServedJudge(Judge):
         done = Done(self._trace(case, {}))
         try:
             store = EvidenceStore(root=self.blobs)
-            case = await asyncio.to_thread(open_case, case, store, pages=self.opens_pages)
+            opens = partial(open_case, case, store, pages=self.opens_pages)
+            case = await asyncio.to_thread(opens) if has_files(case) else opens()
             earlier = await self._earlier(asked)
             context = self._budgeted(self._context(case, store), asked, earlier)
             texts = self._texts(asked.thread)
-            await asyncio.to_thread(restore, store, _seen(earlier))
             if texts is not None:
-                await asyncio.to_thread(texts.restore, store, shown(earlier).values())
+                await asyncio.to_thread(_restore, store, texts, earlier)
             dialect = self.spec.dialect(self.model.profile)
             given = await self._given(asked, case, context, earlier)
             state, turns, events = dict(earlier), earlier.get("turns", ()), earlier.get("events", ())
@@ -223,6 +224,7 @@ def _at(thread: str | None) -> dict[str, Any]:
     return {} if thread is None else {"configurable": {"thread_id": thread}}
 
 
-def _seen(earlier: State) -> list[str]:
-    """Pictures that tools have shown."""
-    return [image for event in earlier.get("events", ()) for image in event.images]
+def _restore(store: EvidenceStore, texts: ThreadDocuments, earlier: State) -> None:
+    """Give a store what tools have shown: pictures and texts."""
+    restore(store, [image for event in earlier.get("events", ()) for image in event.images])
+    texts.restore(store, shown(earlier).values())

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import orjson
 from pydantic import ValidationError
 
-from agentjudge.case import Case
 from agentjudge.errors import AgentJudgeError, require
 from agentjudge.serving import api_schema as schema
 from agentjudge.serving.api_batches import Batches
@@ -38,7 +37,8 @@ class Front:
         body = await Body.read(request, self.work.limits)
         asked = body.fields_of(VerdictBody, files=FILES)
         self.work.desk.admit(key.name, key.concurrency)
-        case: Case = await asyncio.to_thread(case_of, body, asked, self.work.files(key.name))
+        files = self.work.files(key.name)
+        case = case_of(body, asked, files) if body.plain else await asyncio.to_thread(case_of, body, asked, files)
         named = "corpus" in asked.model_fields_set
         judge, corpus = self.work.picked(key, case, asked.judge, asked.corpus or None, named=named)
         return Wanted(case, judge, corpus, seconds=asked.deadline), asked.stream or stream
