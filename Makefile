@@ -3,13 +3,14 @@
 # make test     everything but what needs a vLLM server
 # make test-vllm  the contract against a real vLLM server on the CPU
 # make test-engines  rewards and judges inside TRL, verl, OpenRLHF, SkyRL, verifiers and Agent Lightning, on the CPU
+# make fuzz     ten minutes of whatever the API's OpenAPI allows, and what it does not, against a server process
 # make bench    the claims benchmark;  make speed  what a judgement costs, beside other ways to write it
 # make train-embedded  the embedded judge's weights again, from AGENTJUDGE_DATA
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-vllm test-engines lint types bench speed train-embedded
+.PHONY: setup demo test test-vllm test-engines fuzz lint types bench speed train-embedded
 
 setup: $(STAMP)
 
@@ -37,6 +38,11 @@ test-engines: setup
 	for name in $(ENGINES); do .venv-$$name/bin/python -m pytest -m engines tests/engines/test_$$name*.py || exit 1; done
 	$(BIN)/pytest -m engines tests/engines/test_agent_lightning.py
 
+FUZZ_SECONDS ?= 600
+
+fuzz: setup
+	AGENTJUDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) HYPOTHESIS_PROFILE=search $(BIN)/pytest tests/serving/test_api_schema.py -s
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,6 +64,7 @@ speed: setup
 	$(BIN)/python -m agentjudge.benchmarks.speed.pages
 	$(BIN)/python -m agentjudge.benchmarks.speed.rewards
 	$(BIN)/python -m agentjudge.benchmarks.speed.rollouts
+	$(BIN)/python -m agentjudge.benchmarks.speed.streams
 
 train-embedded: setup
 	$(BIN)/python -m pip install --quiet -e ".[train-embedded]"

@@ -120,9 +120,9 @@ class Client(httpx.AsyncClient):
 
 
 @contextmanager
-def process(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Process]:
-    """A server process that is gone afterwards."""
-    server = Process(*arguments, env={"OMP_NUM_THREADS": "1", **(env or {})}, life=900, ends=180)
+def process(*arguments: str, env: dict[str, str] | None = None, life: float = 900) -> Iterator[Process]:
+    """A server process that is gone afterwards, and after `life` seconds in any case."""
+    server = Process(*arguments, env={"OMP_NUM_THREADS": "1", **(env or {})}, life=life, ends=180)
     try:
         yield server
     finally:
