@@ -23,6 +23,7 @@ nothing. Judgements that abstained or failed were not fooled; how many did is to
 passes most audits and is of no use.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from textwrap import shorten
 from typing import Any, ClassVar, Literal
 
 from agentjudge.case import Case, Record
+from agentjudge.runs.reliability import Reliability
+from agentjudge.runs.selective import RiskCoverage
 from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
 from agentjudge.trace import Trace
 from agentjudge.verdict import Verdict
@@ -116,6 +119,9 @@ class Finding(Record):
     """Of them, those with a verdict; the others abstained or failed."""
     numbers: tuple[Number, ...] = ()
     examples: tuple[Example, ...] = ()
+    reliability: Reliability | None = None
+    """Confidence against accuracy, where that was asked."""
+    risk_coverage: RiskCoverage | None = None
     silent: str = ""
     """Why it says nothing, where it does: no case that it could be made of."""
 
@@ -211,6 +217,17 @@ def share(hits: Sequence[bool], clusters: Sequence[Hashable]) -> Interval:
     """
     drawn, alone = bootstrap_interval([float(hit) for hit in hits], clusters), wilson(sum(hits), len(hits))
     return Interval(alone.mean, min(drawn.low, alone.low), max(drawn.high, alone.high), alone.n)
+
+
+def difference(one: Interval, two: Interval) -> Interval:
+    """One share less another with a 95% interval, by their own intervals (Newcombe 1998, method 10).
+
+    It takes the two for independent, so for pairs of judgements of one case it is wider than it need be.
+    """
+    gap = one.mean - two.mean
+    low = gap - math.hypot(one.mean - one.low, two.high - two.mean)
+    high = gap + math.hypot(one.high - one.mean, two.mean - two.low)
+    return Interval(gap, max(-1.0, low), min(1.0, high), one.n)
 
 
 def changed(parent: Case, audit: str, variant: str, **fields: Any) -> Probe:
