@@ -300,6 +300,7 @@ def join(ray: Any, address: str, workers: int) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # judgements call nobody
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of what is broken off by Ctrl-C
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == "local":

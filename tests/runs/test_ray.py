@@ -42,7 +42,9 @@ def nodes() -> Iterator[Any]:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     """A judge whose model says one thing, of a file that workers read."""
-    (tmp_path / "script.jsonl").write_text(json.dumps([YES]))
+    blind = json.dumps({"reason": "I see nothing.", "evidence": [], "label": "NOT ENOUGH INFO", "confidence": 0.5})
+    said = [[YES], {"case": "red", "turns": [blind]}]
+    (tmp_path / "script.jsonl").write_text("\n".join(map(json.dumps, said)))
     return Recipe(model=f"scripted:{tmp_path / 'script.jsonl'}", seed=0)
 
 
@@ -89,7 +91,9 @@ def test_a_node_killed_in_the_middle_of_2000_cases_costs_no_verdict(nodes: Any, 
     assert {id: there[id] for id in alone} == alone, "a cluster judges otherwise than one process"
 
 
-def test_an_interrupted_run_is_gone_on_with_by_the_command(nodes: Any, recipe: Recipe, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_gone_on_with_by_the_command(
+    nodes: Any, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pictures, a corpus and relative paths included; what was judged before is not judged again."""
     from PIL import Image
 
@@ -105,7 +109,7 @@ def test_an_interrupted_run_is_gone_on_with_by_the_command(nodes: Any, recipe: R
         raise KeyboardInterrupt
 
     recipe = Recipe(model=recipe.model, seed=0, corpus=(docs,))
-    sources = {"search": None, "fetch": False, "corpus": corpus.content_hash, "index": "bm25", "mcp": None}
+    sources = {"search": None, "fetch": False, "corpus": corpus.content_hash, "index": "bm25"}
     cases = list(read_cases(tmp_path / "cases.jsonl"))
     with RayJudges.start(recipe, blobs=run / BLOBS, corpus_hash=corpus.content_hash) as judges:
         with pytest.raises(KeyboardInterrupt):
@@ -115,7 +119,7 @@ def test_an_interrupted_run_is_gone_on_with_by_the_command(nodes: Any, recipe: R
 
     args = ["judge", "cases.jsonl", "--corpus", docs, "--out", "run", "--model", recipe.model, "--seed", "0"]
     args += ["--resume", "--json", "--ray", nodes.address, "--ray-workers", "2"]
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, args)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["scored"] == 301
