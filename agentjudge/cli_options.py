@@ -20,7 +20,7 @@ model_option = click.option(
     "--model",
     default="embedded",
     show_default=True,
-    help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH or scripted:FILE.",
+    help="embedded, vllm:NAME[@URL], openai:NAME[@URL], hf:PATH, vllm-inprocess:PATH or scripted:FILE.",
 )
 seed_option = click.option("--seed", type=int, help="Makes what is drawn by chance reproducible.")
 search_option = click.option("--search", metavar="ENGINE@URL", help="Search engine: searxng@URL or retrieve@URL.")

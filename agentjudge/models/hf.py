@@ -56,7 +56,7 @@ class HFModel:
         self._model.generation_config = transformers.GenerationConfig(
             eos_token_id=self._ends, pad_token_id=self._ends[0] if pad is None else pad, top_k=0
         )
-        found = profile or _profile(path, self._model.config.model_type)
+        found = profile or family(path, self._model.config.model_type)
         self.profile = found.model_copy(update={"images": False, "image_in_tool": False})
         self.name = f"hf:{path}"
         self._version = Path(path).name
@@ -116,7 +116,7 @@ class HFModel:
             text = templated(
                 self._tokenizer,
                 request.messages,
-                picture=_no_picture,
+                picture=no_picture,
                 tools=request.tools,
                 switches=self.profile.template_kwargs(thinking=thinks(request)),
                 ask=not request.continue_last,
@@ -198,7 +198,8 @@ def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     return list(dict.fromkeys(end for end in ends if end is not None))
 
 
-def _profile(path: str, architecture: str) -> ModelProfile:
+def family(path: str, architecture: str) -> ModelProfile:
+    """The profile of a checkpoint: by the name of its folder, then by its architecture."""
     found = profile_of(path)
     return profile_of(architecture.replace("_", "-")) if found is GENERIC else found
 
@@ -241,7 +242,8 @@ def templated(
     return text
 
 
-def _no_picture(image: str) -> NoReturn:
+def no_picture(image: str) -> NoReturn:
+    """Refuse a picture, as `picture` of `templated`."""
     raise ModelError("this model takes no pictures here; serve it with vLLM: vllm:NAME@URL")
 
 
