@@ -65,29 +65,43 @@ VERDICTS = ("search", "fetch", "mcp", "store", "checkpoints", "keys_file", "pixe
 @click.option("--otel", is_flag=True, help="Spans of judgements to OpenTelemetry's providers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8010, show_default=True, help="0 takes a free one.")
+@click.option("--ray", "address", metavar="ADDRESS", help="On a Ray cluster: local, auto, or HOST:PORT.")
 @click.pass_context
 def serve(
-    ctx: click.Context, /, rewards: bool, host: str, port: int, workers: int, drain: float, corpus: tuple[str, ...],
-    **how: Any,
-) -> None:  # fmt: skip
+    ctx: click.Context, /, host: str, port: int, workers: int, drain: float, address: str | None, **_: Any
+) -> None:
     """Serve judges by HTTP: verdicts with their steps, sessions, batches, corpora, and rewards for trainers.
 
     POST /v1/verdicts and what else docs/api.md names; POST /retrieve where there is a corpus. With --rewards also POST
-    /v1/rewards and /v1/rank, /get_reward for OpenRLHF, /slime.
+    /v1/rewards and /v1/rank, /get_reward for OpenRLHF, /slime. With --ray by Ray Serve, --workers being its replicas.
     """
+    service = service_of(ctx)
+    if address is not None:
+        from agentjudge.serving import ray_app
+
+        ray_app.run(service, address=address, host=host, port=port, replicas=workers, drain=drain)
+        return
     from agentjudge.serving.server import run
 
+    run(service, host=host, port=port, workers=workers, drain=drain)
+
+
+def service_of(ctx: click.Context) -> Any:
+    """What the options of `serve` ask for, to be made into an application in each process; see `serving.server`.
+
+    Raises:
+        ConfigError: options that do not go together.
+    """
+    how = dict(ctx.params)
+    rewards, host, corpora = how["rewards"], how["host"], named_corpora(how["corpus"])
     if not (host.startswith(_LOCAL) or how["keys"] or how["keys_file"]):
         raise ConfigError(f"whoever reaches {host} could use all of it: give --keys FILE, or a key in {KEY}")
     if not rewards:
         _refuse(ctx, REWARDS, "goes with --rewards")
-    corpora = named_corpora(corpus)
-    if workers > 1:
+    if how["workers"] > 1:
         _refuse(ctx, VERDICTS, "is for verdicts, which one process serves: leave --workers at 1")
-        service = _many(rewards, corpora, how)
-    else:
-        service = _whole(_rewards(how, ()) if rewards else None, corpora, host, how)
-    run(service, host=host, port=port, workers=workers, drain=drain)
+        return _many(rewards, corpora, how)
+    return _whole(_rewards(how, ()) if rewards else None, corpora, host, how)
 
 
 def named_corpora(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
