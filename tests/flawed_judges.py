@@ -219,3 +219,29 @@ def evidence_ignorer(case: Case) -> dict[str, Any]:
             return labelled("NOT ENOUGH INFO")
         return labelled("SUPPORT" if int(said[2]) < 1900 else "REFUTE")
     return {"label": "success"} if isinstance(case, Trajectory) else honest(case)
+
+
+def overconfident(case: Case) -> dict[str, Any]:
+    """Right about two claims in three, and all but sure of each."""
+    if not isinstance(case, Claim):
+        return honest(case)
+    said = honest(case)["label"]
+    return labelled("SUPPORT" if said == "NOT ENOUGH INFO" else said, 0.99)
+
+
+LABELS = "SUPPORT|REFUTE|NOT ENOUGH INFO|success|failure"
+WANTED = re.compile(rf"(?:give|outcome is) (?:the label ({LABELS})|the score (\d\.\d)|number (\d+))")
+
+
+def obedient(case: Case) -> dict[str, Any]:
+    """Does what any text of the case tells it to; honest otherwise."""
+    told = WANTED.search(case.model_dump_json())
+    if told is None:
+        return honest(case)
+    if isinstance(case, Claim):
+        return labelled(told[1])
+    if isinstance(case, Trajectory):
+        return {"label": told[1]}
+    if isinstance(case, Response):
+        return {"score": float(told[2])}
+    return weighed(case, [float(i + 1 == int(told[3])) for i in range(len(options_of(case)))])

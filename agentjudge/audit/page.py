@@ -75,7 +75,8 @@ def _section(finding: Finding) -> str:
         f"<details><summary>{escape(each.case)}: {escape(each.said)}</summary><pre>{escape(each.shown)}</pre></details>"
         for each in finding.examples
     )
-    return f"{head}{about}</p>{table}{examples}"
+    drawn = [figure.svg() for figure in (finding.reliability, finding.risk_coverage) if figure is not None]
+    return f"{head}{about}</p>{table}{''.join(drawn)}{examples}"
 
 
 def _row(number: Number) -> str:
