@@ -109,6 +109,8 @@ class DataTable(Table):
     """Files or folders that the cases of a file are held against."""
     reading: float = Field(default=0.0, ge=0, le=1)
     """Share of the gym's cases that are given with their documents and without tools: reading alone at 1."""
+    beside: int = Field(default=0, ge=0)
+    """Documents that do not matter, at most, among those that are given; how many is drawn for each case."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -65,6 +65,8 @@ class GymSource:
     index: str = "bm25"
     reading: float = 0.0
     """Share of the cases that are given with their documents and without tools."""
+    beside: int = 0
+    """Other documents that are given with them, at most."""
     _given: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,8 +89,9 @@ class GymSource:
     def _make(self, number: int) -> Given:
         world = self.gym.world(number)
         case = world.cases[0]
-        if random.Random(f"reading/{self.gym.seed}/{number}").random() < self.reading:
-            return Given(world.reading(case), ())
+        chance = random.Random(f"reading/{self.gym.seed}/{number}")
+        if chance.random() < self.reading:
+            return Given(world.reading(case, beside=chance.randint(0, self.beside)), ())
         index = world.index if self.index == "bm25" else self.index
         return Given(case, (Retrieve(world.corpus, index, k=self.k),))
 
@@ -148,7 +151,7 @@ def open_source(config: TrainConfig, *, split: Split = "train", reading: float |
     if data.gym is not None:
         gym, worlds = gym_of(data.gym, split), data.gym.worlds if split == "train" else None
         read = data.reading if reading is None else reading
-        return GymSource(gym, worlds, k=judge.k, index=judge.index, reading=read)
+        return GymSource(gym, worlds, k=judge.k, index=judge.index, reading=read, beside=data.beside)
     path = data.cases if split == "train" else data.test_cases
     if path is None:
         raise ConfigError("there are no cases to measure on: set [data] test_cases")

@@ -160,6 +160,20 @@ def words_of(document: object) -> list[str]:
     return document.text.replace(".", "").replace(",", "").split()  # type: ignore[attr-defined]
 
 
+def test_documents_that_do_not_matter_are_among_those_that_do() -> None:
+    gym = ClaimGym(hops=(2,), documents=9)
+    places = set()
+    for number in range(40):
+        world = gym.world(number)
+        case = world.cases[0]
+        own, given = world.reading(case).documents, world.reading(case, beside=3).documents
+        assert set(own) < set(given) and len(given) == len(own) + 3 == len(set(given))
+        assert set(given) <= set(world.documents) and given == gym.world(number).reading(case, beside=3).documents
+        places.add(given.index(own[0]))
+        assert len(world.reading(case, beside=99).documents) == len(world.documents)
+    assert len(places) > 3, "wherever"
+
+
 def test_baselines_without_reading_are_at_chance() -> None:
     """Bounds of 3.3 standard deviations; reading one sentence is no chance, so the regression can learn."""
     test = 200

@@ -70,13 +70,24 @@ class World:
         """
         return self.truths[self._place(case_id)]
 
-    def reading(self, case: Claim) -> Claim:
+    def reading(self, case: Claim, *, beside: int = 0) -> Claim:
         """The same case with the documents that it turns on given, so that there is nothing to search for.
+
+        Args:
+            case: of this world.
+            beside: so many others of this world are given as well, if it has them, in any order among those.
 
         Raises:
             ConfigError: the case is of another world.
         """
-        return case.model_copy(update={"documents": self._own[self._place(case.id)]})
+        own = self._own[self._place(case.id)]
+        if not beside:
+            return case.model_copy(update={"documents": own})
+        chance = random.Random(f"beside/{case.id}")
+        others = [document for document in self.documents if document not in own]
+        given = [*own, *chance.sample(others, min(beside, len(others)))]
+        chance.shuffle(given)
+        return case.model_copy(update={"documents": tuple(given)})
 
     def _place(self, case_id: str) -> int:
         place = next((n for n, case in enumerate(self.cases) if case.id == case_id), None)
