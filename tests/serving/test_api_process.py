@@ -1,11 +1,10 @@
-"""The API as a user starts it: told to end, many streams at once."""
+"""The API as a user starts it, told to end."""
 
 import asyncio
 import json
 import re
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,22 +17,18 @@ from servers import Body, ChatServer, call
 
 from agentjudge.demo import CORPUS
 
-STREAMS = 64
-
 
 class Model:
     """Behind the judge: looks once, then says SUPPORT; while it is shut, nothing is said after the look."""
 
     def __init__(self) -> None:
         self.shut = threading.Event()
-        self.first: Counter[str] = Counter()
         self.second: Counter[str] = Counter()
 
     async def __call__(self, body: Body) -> Any:
         found = re.search(r"Zorb (\d+)", json.dumps(body["messages"]))
         name = found[1] if found else ""
         if not any(message["role"] == "tool" for message in body["messages"]):
-            self.first[name] += 1
             await asyncio.sleep(0.05)
             return call("retrieve", {"query": f"Zorb {name} bridge"})
         self.second[name] += 1
@@ -112,34 +107,3 @@ def test_what_is_not_finished_in_time_is_told_and_goes_on(model: Model, options:
         listed = httpx.get(f"{server.url}/v1/verdicts").json()["verdicts"]
         (single,) = [each for each in listed if each["session"] is None]
         assert single["status"] == "failed" and single["verdict"]["failure"]["retriable"]
-
-
-def test_many_streams_at_once_and_none_is_lost(options: list[str], tmp_path: Path) -> None:
-    with process(*options, "--store", str(tmp_path), "--quiet") as server:
-
-        async def all() -> list[list[Any]]:
-            limits = httpx.Limits(max_connections=STREAMS)
-            end = time.monotonic() + 5
-            async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=240) as client:
-
-                async def ask(number: int) -> list[Any]:
-                    heard = []
-                    while not heard or time.monotonic() < end:
-                        path = "/v1/sessions" if number % 4 == 0 else "/v1/verdicts"
-                        body = {"case": {"claim": f"The Zorb {number} bridge is long."}, "stream": True}
-                        reply = await client.post(path, json=body)
-                        assert reply.status_code == 200, reply.text
-                        heard.append(events_in(reply.text))
-                    return heard
-
-                return await asyncio.gather(*(ask(number) for number in range(STREAMS)))
-
-        heard = asyncio.run(all())
-        for number, streams in enumerate(heard):
-            for events in streams:
-                assert [event.name for event in events][-1] == "verdict" and events[-1].data["status"] == "scored"
-                assert [event.id for event in events] == list(range(len(events)))
-                assert f"Zorb {number} " in events[-1].data["case"]["claim"]
-        health = httpx.get(f"{server.url}/health").json()
-        assert health["verdicts"] == {"running": 0, "in_flight": 0}
-        assert server.end() == 0
