@@ -120,6 +120,8 @@ def _show(report: Any, folder: Path) -> None:
         if finding.silent:
             rows.append([finding.audit, "", "", "", WORDS["silent"]])
         for number in finding.numbers:
+            if number.limit is None:
+                continue
             value = number.value
             sign = "at most" if number.better == "low" else "at least"
             rows.append(
@@ -127,12 +129,13 @@ def _show(report: Any, folder: Path) -> None:
                     finding.audit,
                     number.name,
                     f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}], n = {value.n}",
-                    "" if number.limit is None else f"{sign} {number.limit:g}",
+                    f"{sign} {number.limit:g}",
                     WORDS[number.state],
                 ]
             )
     console.out().print(console.table("audited", ["audit", "", "95% interval", "limit", ""], rows))
-    click.echo(f"{folder / 'report.html'}")
+    more = sum(number.limit is None for finding in report.findings for number in finding.numbers)
+    click.echo(f"{folder / 'report.html'}, with {more} more numbers and what the judge was fooled by")
     if report.gate is not None:
         click.echo("the gate lets it through" if report.gate.passed else "the gate does not let it through:")
         for each in report.gate.against:

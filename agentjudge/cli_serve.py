@@ -15,7 +15,9 @@ UNNAMED = "corpus"
 """Name of the corpus of paths that have none."""
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]{0,63})=(.+)", re.DOTALL)
 _LOCAL = ("127.", "localhost", "::1")
-REWARDS = ("reward", "policy", "abstained", "neutral", "neutral_after", "blank", "cache", "tries", "allow_files")
+REWARDS = (
+    "reward", "policy", "abstained", "neutral", "neutral_after", "blank", "cache", "tries", "allow_files", "audited",
+)  # fmt: skip
 VERDICTS = ("search", "fetch", "mcp", "store", "checkpoints", "keys_file", "pixels", "pages", "log_content", "otel")
 
 
@@ -57,6 +59,7 @@ VERDICTS = ("search", "fetch", "mcp", "store", "checkpoints", "keys_file", "pixe
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps rewards between runs.")
 @click.option("--tries", type=click.IntRange(1), default=2, show_default=True, help="Attempts a reward.")
 @click.option("--allow-files", type=click.Path(path_type=Path), help="Folder of files that rewarded cases may name.")
+@click.option("--audited", type=click.Path(path_type=Path), help="Audit whose gate has to have let the judge through.")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; above 1 without verdicts."
 )

@@ -59,6 +59,8 @@ class Probe:
     variant: str = ""
     """What was done."""
     way: Way = "judged"
+    given: Trace | None = None
+    """Of a second round: what has happened already, to go on from (`sampled`) or to conclude over (`judged`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from agentjudge.audit.base import Finding, Number, Passed, Report
 from agentjudge.case import Record
 from agentjudge.errors import ConfigError, boundary
 
-SAME = ("name", "prompts", "model", "protocol", "tools", "budget", "sampling")
-"""Settings by which a judge is the one that was audited."""
+SAME = ("name", "prompts", "model", "protocol", "tools", "sampling")
+"""Settings by which a judge is the one that was audited; seeds and limits of time may differ."""
 
 
 class Policy(Record):
@@ -117,6 +117,10 @@ def demand(file: Path, settings: Mapping[str, Any]) -> None:
     if not report.gate.passed:
         raise ConfigError(f"the judge was not let through by its audit ({file}): {report.gate.against[0]}")
     for name in SAME:
-        had, has = report.settings.get(name), settings.get(name)
+        had, has = (_seedless(each.get(name)) for each in (report.settings, settings))
         if had != has:
             raise ConfigError(f"{file} is the audit of another judge: its {name} was {had!r}, and is {has!r} here")
+
+
+def _seedless(value: Any) -> Any:
+    return {name: each for name, each in value.items() if name != "seed"} if isinstance(value, dict) else value

@@ -7,7 +7,8 @@
     folder/judged/          a run: every probe that is judged as it is
     folder/bare/            a run: those that are judged without tools
     folder/sampled/         a run: those that are drawn again, at temperature 1
-    folder/again-HASH/      a run: what an audit that searches asks when it has seen the first answers
+    folder/again-HASH/      a run: what an audit that searches asks when it has seen the first answers, or goes on from
+                            one of them with
     folder/report.json      what was found, and report.html for a person
 
 The same question of two audits is judged once. Runs are those of `agentjudge judge`: `agentjudge view` shows them.
@@ -15,7 +16,6 @@ The same question of two audits is judged once. Runs are those of `agentjudge ju
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 from agentjudge.audit.base import Audit, Audited, Finding, Probe, Report, Way
 from agentjudge.audit.gate import Policy, held
 from agentjudge.audit.page import page
+from agentjudge.audit.resuming import Resuming
 from agentjudge.budget import Budget
 from agentjudge.case import Case
 from agentjudge.errors import DataError, StoreError, boundary
@@ -152,7 +153,7 @@ def judged_before(folder: Path) -> dict[Way, frozenset[str]]:
     """Ids that need not be judged again, by way."""
     found: dict[Way, frozenset[str]] = {}
     for way in WAYS:
-        with suppress(DataError):
+        if (folder / way).is_dir():
             statuses = open_run(folder / way).statuses()
             found[way] = frozenset(id for id, status in statuses.items() if status != "failed")
     return found
@@ -191,13 +192,13 @@ def run(
     """
     settings: dict[str, Any] = {}
 
-    def judged(way: Way, cases: list[Case], place: Path) -> dict[str, Trace]:
+    def judged(way: Way, cases: list[Case], place: Path, given: Sequence[Probe] = ()) -> dict[str, Trace]:
         nonlocal settings
         temperature = 1.0 if way == "sampled" else None
         with loads(blobs=place / BLOBS, tools=way != "bare", temperature=temperature) as judge:
             settings = settings or judge.settings()
             asked = judge_cases(
-                judge,
+                Resuming(judge, given) if given else judge,
                 cases,
                 place,
                 sources=sources,
@@ -211,10 +212,15 @@ def run(
 
     traces = {way: judged(way, planned.cases(way), folder / way) for way in planned.ways}
     again = {audit.name: tuple(audit.again(_audited(audit, planned.probes, traces))) for audit in planned.audits}
-    if second := list({probe.case.id: probe.case for probes in again.values() for probe in probes}.values()):
-        digest = hashlib.sha256("\n".join(case.model_dump_json() for case in second).encode()).hexdigest()[:8]
-        found = judged("judged", second, folder / f"again-{digest}")
-        traces["judged"] = {**traces.get("judged", {}), **found}
+    for way in WAYS:
+        asked = {probe.case.id: probe for probes in again.values() for probe in probes if probe.way == way}
+        fresh = [probe for probe in asked.values() if probe.given is None]
+        begun = [probe for probe in asked.values() if probe.given is not None]
+        for probes_of, given in ((fresh, ()), (begun, begun)):
+            if probes_of:
+                place = folder / f"again-{_digest(way, probes_of)}"
+                found = judged(way, [probe.case for probe in probes_of], place, given)
+                traces[way] = {**traces.get(way, {}), **found}
     probes = {name: (*first, *again[name]) for name, first in planned.probes.items()}
     findings = []
     for audit in planned.audits:
@@ -225,6 +231,12 @@ def run(
             findings.append(audit.find(_audited(audit, probes, traces)))
     report = Report(settings=settings, findings=tuple(findings))
     return report if policy is None else report.model_copy(update={"gate": held(report, policy)})
+
+
+def _digest(way: Way, probes: Sequence[Probe]) -> str:
+    """Names what is asked in a second round, and after which first one."""
+    asked = [(way, probe.case.model_dump_json(), probe.given and probe.given.messages) for probe in probes]
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
 
 
 def save(report: Report, folder: Path) -> None:

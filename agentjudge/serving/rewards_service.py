@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from agentjudge.audit.gate import demand
 from agentjudge.judge import Judge
 from agentjudge.models.base import Model
 from agentjudge.registry import lookup
@@ -60,6 +61,8 @@ class RewardService:
     blank: float = 0.0
     cache: Path | None = None
     allow_files: Path | None = None
+    audited: Path | None = None
+    """Folder of an audit that let this very judge through; it is not served otherwise."""
     keys: tuple[str, ...] = ()
     limits: Limits = Limits()
     quiet: bool = False
@@ -79,6 +82,8 @@ class RewardService:
             index=self.index,
             budget=spec.budget.model_copy(update={"seconds": seconds}),
         )
+        if self.audited is not None:
+            demand(self.audited, judge.settings())
         jobs = Jobs(
             judge,
             reward=self.reward,
