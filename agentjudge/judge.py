@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
@@ -26,7 +27,7 @@ from agentjudge.models.base import Model, Sampling, load_model
 from agentjudge.opening import has_files, open_case
 from agentjudge.prompts import Fence
 from agentjudge.registry import lookup
-from agentjudge.trace import ToolEvent, Trace, Turn
+from agentjudge.trace import ToolEvent, Trace, Turn, picture_names
 from agentjudge.verdict import Failure, Provenance, Verdict
 
 if TYPE_CHECKING:
@@ -198,6 +199,38 @@ class Judge:
         except Exception as exc:
             state["verdict"] = self._failed(trace.case.id, exc)
         return self._trace(trace.case, state)
+
+    async def aresume(self, case: Case, trace: Trace, *, act: bool = True, draw: int = 0) -> Trace:
+        """Go on with a judgement from where `trace` ends: with its tools, or straight to the conclusion.
+
+        The calls of the trace are made again, so that what they read is there for those that follow; what the model is
+        shown of them is what the trace says. `usage` counts all turns, those of the trace included.
+
+        Args:
+            case: the one that was judged, with its files.
+            trace: of it, up to some turn; see `agentjudge.rewards.mattered.before`.
+            act: take free turns; conclude at once when False.
+            draw: added to the seed of the sampling, so that several draws differ.
+        """
+        from agentjudge.tools.base import ToolCall, ToolContext
+
+        state: dict[str, Any] = {}
+        try:
+            opened, context = await self._opened(self._case(case))
+            seed, names = context.sampling.seed, picture_names(opened, ())
+            if seed is not None:
+                context.sampling = context.sampling.model_copy(update={"seed": seed + draw})
+            for event in trace.events:
+                seen = ToolContext(opened, context.store, names, self.model.profile)
+                made = await context.tools.execute(ToolCall(event.call_id, event.name, event.args), seen)
+                made.name(names, self.model.profile)
+            given = self.spec.gathered(replace(trace, case=opened), context)
+            if act:
+                given |= {"next": "act", "exhausted": None}
+            state = await self._graph.ainvoke(given, self._config(), context=context)
+        except Exception as exc:
+            state["verdict"] = self._failed(case.id, exc)
+        return self._trace(case, state)
 
     async def astream(self, case: Case | str) -> AsyncIterator[StepEvent]:
         """Judge one case, yielding each turn and tool event as it happens and the verdict last."""

@@ -8,8 +8,8 @@
 A plan is made before the case itself is shown: the key points of a task, from the task alone. A free turn that calls
 nothing and already reads as a verdict goes straight to `check`. Running out of any budget withholds the tools and
 forces `conclude`, and the verdict says so; so does a result for which the model's context has no room. A judgement that
-has its evidence already (`gathered`) begins at `conclude`. Nothing here raises: whatever breaks becomes a `failed`
-verdict with everything that had happened by then still in the state.
+has its evidence already (`gathered`) begins at `conclude`, or goes on at `act`. Nothing here raises: whatever breaks
+becomes a `failed` verdict with everything that had happened by then still in the state.
 
 A judge file adds its prompts and its verdict parser as a `Dialect`, and registers a `LoopJudge`:
 
@@ -132,7 +132,7 @@ def _compile(judge: LoopJudge, checkpointer: Any) -> "CompiledStateGraph[Any, An
             continue
         builder.add_node(name, getattr(nodes, name))
         builder.add_conditional_edges(name, _route, {target: routes[target] for target in targets})
-    builder.add_conditional_edges(START, _entrance(first), {first: first, "conclude": "conclude"})
+    builder.add_conditional_edges(START, _entrance(first), {to: to for to in (first, "act", "conclude")})
     return builder.compile(checkpointer=checkpointer, name=judge.name)
 
 
