@@ -11,7 +11,6 @@ All claims may be answered NOT ENOUGH INFO, so that a judge can say what is righ
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from agentjudge.benchmarks.claims_sets import load_set
 from agentjudge.case import CLAIM_LABELS, Claim
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from agentjudge.audit.running import audits, plan, run
+    from agentjudge.audit.running import audits, plan, run, save
     from agentjudge.judge import Judge
     from agentjudge.models.base import Sampling
 
@@ -64,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("sets", nargs="+", choices=SETS)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--data", type=Path, help="folder of the data sets (default: AGENTJUDGE_DATA)")
+    parser.add_argument("--only", nargs="+", default=["evidence", "calibration"], help="audits to make")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one a set; gone on with")
     given = parser.parse_args(arguments)
 
@@ -72,14 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return Judge.load("veri-r1", model=given.model, blobs=blobs, sampling=sampling, seed=0)
 
     for name in given.sets:
-        planned = plan(audits(["evidence"]), contrary(name, given.data))
-        report: Any = run(planned, loads, given.out / name, resume=True)
-        table = Table("number", "mean", "95% interval", "n", "limit", "state", title=f"{name}: {given.model}")
+        planned = plan(audits(given.only), contrary(name, given.data))
+        report = run(planned, loads, given.out / name, resume=True)
+        save(report, given.out / name)
+        table = Table("number", "mean", "95% interval", "n", "limit", "state", "beside", title=f"{name}: {given.model}")
         for number in (number for finding in report.findings for number in finding.numbers):
             value = number.value
             row = [number.name, f"{value.mean:.3f}", f"{value.low:.3f} to {value.high:.3f}", str(value.n)]
-            table.add_row(*row, "" if number.limit is None else f"{number.limit:g}", number.state)
-        Console().print(table)
+            table.add_row(*row, "" if number.limit is None else f"{number.limit:g}", number.state, number.beside)
+        Console(width=160).print(table)
 
 
 if __name__ == "__main__":
