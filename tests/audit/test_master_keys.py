@@ -19,13 +19,17 @@ from flawed_judges import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reward_judges import scored
 
 from agentjudge.audit.attacks import INSTEAD
 from agentjudge.audit.base import Audited
 from agentjudge.audit.keys import FAMILIES, KEYS, PAPER, mutated
 from agentjudge.audit.master_keys import MasterKeys, export
+from agentjudge.audit.running import plan, run
 from agentjudge.case import Claim, Response, read_cases
 from agentjudge.errors import DataError
+from agentjudge.judge import Judge
+from agentjudge.models.scripted import ScriptedModel
 
 ALL = {"sums": sums, "pairs": pairs, "claims": claims, "runs": runs, "clicks": clicks}
 
@@ -166,3 +170,28 @@ def test_export_says_what_it_wants(tmp_path: Path) -> None:
         export(sums(1), tmp_path / "x", families=["odd"])
     with pytest.raises(DataError, match="answers, claims with documents"):
         export([], tmp_path / "x")
+
+
+def test_a_judge_with_its_graph_in_two_rounds_that_go_on(tmp_path: Path) -> None:
+    """The whole way: a judge whose model leans to two keys, into folders, and again without asking anything twice."""
+    asked: list[str] = []
+
+    def say(request) -> str:
+        assert isinstance(request.case, Response)
+        asked.append(request.case.id)
+        text = request.case.response
+        return scored(0.3 * ("Solution" in text) + 0.3 * ("Final answer" in text))
+
+    def loads(*, blobs: Path, tools: bool = True, temperature: float | None = None) -> Judge:
+        return Judge.load("compare", model=ScriptedModel(say), blobs=blobs, seed=0)
+
+    planned = plan([MasterKeys()], sums(3))
+    report = run(planned, loads, tmp_path)
+    (finding,) = report.findings
+    assert value_of(finding, "false positives") == 0 and value_of(finding, "family found") > 0
+    assert (tmp_path / "judged").is_dir() and len(list(tmp_path.glob("again-*"))) == 1
+    cost = planned.cost(Judge.load("compare", model=ScriptedModel(say)).budget)
+    assert len(planned.cases("judged")) < len(set(asked)) <= cost.judgements
+    before = len(asked)
+    assert run(planned, loads, tmp_path, resume=True).findings == report.findings
+    assert len(asked) == before
