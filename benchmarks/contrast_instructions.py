@@ -87,7 +87,7 @@ def _items(part: str, number: int, row: Contrast) -> Iterator[Item]:
 
 @register("benchmark", "contrast_instructions", paper="2309.16155")
 def contrast_instructions() -> Benchmark:
-    """Two like instructions with an answer each: is an answer preferred under its own instruction?"""
+    """Two like instructions with an answer each, of which each is to be preferred under its own."""
     return Benchmark(
         facts=FACTS,
         sets={part: partial(load, part=part) for part in PARTS},
