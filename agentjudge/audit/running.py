@@ -26,7 +26,7 @@ from agentjudge.audit.page import page
 from agentjudge.audit.resuming import Resuming
 from agentjudge.budget import Budget
 from agentjudge.case import Case
-from agentjudge.errors import DataError, StoreError, boundary
+from agentjudge.errors import ConfigError, DataError, StoreError, boundary
 from agentjudge.judge import Judge
 from agentjudge.registry import load_kind
 from agentjudge.runs.batch import judge_cases
@@ -123,8 +123,11 @@ def audits(only: Sequence[str] = ()) -> list[Audit]:
     """
     from agentjudge.registry import lookup
 
-    names = only or [name for name, each in load_kind("audit").items() if _is_audit(each.target)]
-    return [lookup("audit", name).target() for name in names]
+    known = [name for name, each in load_kind("audit").items() if _is_audit(each.target)]
+    for name in only:
+        if not _is_audit(lookup("audit", name).target):
+            raise ConfigError(f"{name!r} is a part of audits and none by itself; there is {', '.join(known)}")
+    return [lookup("audit", name).target() for name in only or known]
 
 
 def _is_audit(target: Any) -> bool:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from agentjudge.audit.base import Audited, Finding, Probe
 from agentjudge.audit.cutting import NOTHING, without_result, without_sentence
 from agentjudge.audit.mattered import Mattered, attributed, variation
-from agentjudge.audit.running import plan, run
+from agentjudge.audit.running import audits, plan, run
 from agentjudge.case import Claim, Document
+from agentjudge.errors import ConfigError
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request, Sampling
 from agentjudge.models.scripted import ScriptedModel
@@ -160,6 +161,12 @@ def test_the_second_round_keeps_its_bound() -> None:
 def test_variation_is_a_distance(one: list[str], two: list[str]) -> None:
     assert variation(one, two) == pytest.approx(variation(two, one))
     assert 0 <= variation(one, two) <= 1 + 1e-9 and variation(one, one * 3) == pytest.approx(0)
+
+
+def test_a_part_of_audits_is_not_made_by_itself() -> None:
+    assert [audit.name for audit in audits(["mattered"])] == ["mattered"]
+    with pytest.raises(ConfigError, match="'attribution' is a part of audits"):
+        audits(["attribution"])
 
 
 def test_variation_of_nothing() -> None:
