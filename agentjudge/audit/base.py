@@ -42,7 +42,7 @@ SHOWN = 5
 LONGEST = 400
 """Characters of what is shown of one."""
 SEEN = ("claim", "prompt", "response", "responses", "goal", "final_answer", "documents", "candidates")
-"""Fields of a case that are shown of one."""
+"""Fields of a case that are shown of one, in this order."""
 
 
 Way = Literal["judged", "bare", "sampled"]
@@ -248,7 +248,8 @@ def changed(parent: Case, audit: str, variant: str, **fields: Any) -> Probe:
 def example(each: Audited) -> Example:
     """A probe for a reader."""
     case, verdict = each.probe.case, each.verdict
-    shown = {name: value for name, value in case.model_dump(exclude_defaults=True).items() if name in SEEN}
+    told = case.model_dump(exclude_defaults=True)
+    shown = {name: told[name] for name in SEEN if name in told}
     said = verdict.label or (f"{verdict.score:.2f}" if verdict.score is not None else "") or verdict.status
     if verdict.preference is not None:
         said = f"preference {verdict.preference:+d}"
