@@ -32,6 +32,8 @@ _UNSURE = frozenset(
 )
 _NUMBER = re.compile(r"(?<![\w.,:/$€£%+-])\d{1,4}(?![\w:/%+-]|[.,]\d)")
 _NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b")
+_JOINS = frozenset({"the", "of", "and", "a", "an", "for", "de", "von", "van", "&"})
+_GOES_ON = re.compile(r"[-'’]|\s+(?:[A-Z0-9&-]|of\b|and [A-Z])")
 _BE = re.compile(r"\b(?:is|are|was|were)\b")
 _STATED = re.compile(r"(?:answer(?: is|:)\s*|\\boxed\{|####\s*)(-?\d{1,6})(?![\w]|[.,]\d)", re.IGNORECASE)
 _EQUALS = re.compile(r"=\s*(-?\d{1,6})(?![\w]|[.,]\d)")
@@ -88,9 +90,12 @@ def other_month(claim: str, evidence: str) -> Swap | None:
 
 
 def other_name(claim: str, evidence: str) -> Swap | None:
-    """A name of two words or more that both have, and one that nobody bears."""
+    """A name of two words or more that both have, and one that nobody bears; not of a part of a longer one."""
     for match in _NAME.finditer(claim):
-        if holds(evidence, match[0]):
+        before = claim[: match.start()].split()[-1:]
+        part = match[0].startswith("The ") or _GOES_ON.match(claim, match.end()) is not None
+        part = part or any(word in _JOINS or not word.islower() for word in before)
+        if not part and holds(evidence, match[0]):
             return match[0], next(name for name in NAMES if name not in claim and name not in evidence)
     return None
 

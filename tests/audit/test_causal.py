@@ -157,6 +157,9 @@ def test_years_months_and_names() -> None:
     assert other_month("It may be in May.", "May.") is None
     assert other_name("It was Ada Keller.", "Miss Ada Keller.") == ("Ada Keller", "Orvel Dastrum")
     assert other_name("It was Ada Keller.", "Miss Keller.") is None
+    for part in ("The Rock sang.", "He fought in the My Lai Massacre.", "The CONCACAF Champions League is his."):
+        assert other_name(part, part) is None
+    assert other_name("It was Ada Keller of Ulm.", "Ada Keller of Ulm.") is None
     assert leaves_no_trace("Ada Keller.", ("Ada Keller", "x")) and not leaves_no_trace(
         "Ada Keller, that is Keller.", ("Ada Keller", "x")
     )
