@@ -12,7 +12,7 @@ from agentjudge.audit.base import Audited, Finding, Probe
 from agentjudge.audit.cutting import NOTHING, without_result, without_sentence
 from agentjudge.audit.mattered import Mattered, attributed, variation
 from agentjudge.audit.running import audits, plan, run
-from agentjudge.case import Claim, Document
+from agentjudge.case import Claim, Document, Step, Trajectory
 from agentjudge.errors import ConfigError
 from agentjudge.judge import Judge
 from agentjudge.models.base import Request, Sampling
@@ -111,6 +111,35 @@ def test_going_on_from_before_a_call_is_the_judgement_again() -> None:
     assert again.timeless().messages == trace.messages
     assert again.verdict.label == over.verdict.label == trace.verdict.label == "SUPPORT"
     assert [event.args for event in over.events] == [event.args for event in trace.events]
+
+
+def test_a_judge_with_a_plan_goes_on_from_before_its_second_call() -> None:
+    """The plan and the first call stay; only what comes after is asked again."""
+    steps = tuple(Step(observation=f"Page {i}.", action="noop()") for i in range(3))
+    case = Trajectory(id="t", goal="Open page 2.", steps=steps)
+
+    def says(request: Request) -> str | dict[str, object]:
+        if request.phase == "plan":
+            return json.dumps({"points": ["Page 2 is open."]})
+        done = len(request.events)
+        if request.phase == "act" and done < 2:
+            return {"tool_calls": [{"function": {"name": "get_step", "arguments": json.dumps({"step": done + 1})}}]}
+        aspects = {name: {"reason": "Seen.", "label": "no"} for name in ("side_effect", "looping")}
+        said: dict[str, object] = {"points": [{"point": "Page 2 is open.", "reason": "Seen.", "met": "yes"}], **aspects}
+        said |= {"optimality": {"reason": "Seen.", "label": "completely optimal"}, "evidence": ["step 2"]}
+        return json.dumps(
+            {**said, "reason": "Seen.", "label": "success" if done == 2 else "failure", "confidence": 0.8}
+        )
+
+    with Judge.load("trajectory", model=ScriptedModel(says), seed=1) as judge:
+        trace = judge.run(case)
+        assert trace.verdict.label == "success" and len(trace.events) == 2
+        cut = before(trace, trace.events[1].turn)
+        again = judge.wait(judge.aresume(case, cut))
+        over = judge.wait(judge.aresume(case, cut, act=False))
+    assert again.verdict.label == "success" and [e.args for e in again.events] == [e.args for e in trace.events]
+    assert [turn.phase for turn in again.turns] == [turn.phase for turn in trace.turns]
+    assert over.verdict.label == "failure" and len(over.events) == 1
 
 
 def test_what_is_cut_is_gone_from_messages_and_events() -> None:
