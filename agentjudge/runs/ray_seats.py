@@ -23,6 +23,8 @@ START_SECONDS = 900.0
 SILENT = 3
 """Workers in a row that never said a word, before their place is given up."""
 POLL_SECONDS = 1.0
+CREATION = "creation task"
+"""In what Ray says where the worker itself raised; whatever else ends one before its first word may be its node's."""
 
 
 @dataclass(eq=False, slots=True)
@@ -85,8 +87,12 @@ class Seats:
                 try:
                     about = self._ray.get(ref)
                 except self._ray.exceptions.RayError as exc:
-                    raise ConfigError(f"a worker could not load the judge: {cause(exc)}") from exc
-                self._greet(self.hellos[ref], about)
+                    seat = self.hellos[ref]
+                    if CREATION in str(exc) or seat.silent + 1 >= SILENT:
+                        raise ConfigError(f"a worker could not load the judge: {cause(exc)}") from exc
+                    self.replace(seat, exc)
+                else:
+                    self._greet(self.hellos[ref], about)
             if self._first is None and time.monotonic() - began > START_SECONDS:
                 raise ConfigError(self.nobody())
         return self._first

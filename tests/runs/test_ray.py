@@ -149,7 +149,7 @@ def test_a_case_that_ends_workers_fails_alone(nodes: Any, tmp_path: Path) -> Non
     try:
         with RayJudges.start(Deadly(), workers=2, blobs=run / BLOBS) as judges:
             judge_cases(judges, cases, run, concurrency=8)
-            assert judges.lost == DEATHS
+            assert judges.lost >= DEATHS, "one may be lost before its first word as well"
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert sorted(lines(run)) == sorted(case.id for case in cases)
