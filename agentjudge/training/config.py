@@ -50,7 +50,7 @@ class ModelTable(Table):
     """The policy."""
 
     path: str
-    """Folder of a model of transformers, or a name on the hub; `nano` is the small judge of the package."""
+    """Folder of a model of transformers, or a name on the hub."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     profile: str = ""
     """Family by whose conventions it is spoken to (`qwen3`, `tags`, ...); found by the path when empty."""
