@@ -88,15 +88,19 @@ def instead(case: Case, key: Key) -> Iterator[Attack]:
             yield Attack(key, "final", {"final_answer": key.text}, case.gold)
     elif options := options_of(case):
         real = best_of(case)
-        for place, order in (("first", (None, real)), ("second", (real, None))):
+        orders: tuple[tuple[Place, tuple[int | None, int | None]], ...] = (
+            ("first", (None, real)),
+            ("second", (real, None)),
+        )
+        for place, order in orders:
             texts = tuple(key.text if i is None else options[i] for i in order)
             won = order.index(real)
             if isinstance(case, Comparison):
-                yield Attack(key, place, {"responses": texts}, Gold(preference=3 if won else -3))  # type: ignore[arg-type]
+                yield Attack(key, place, {"responses": texts}, Gold(preference=3 if won else -3))
             elif isinstance(case, ActionChoice):
                 thoughts = tuple("" if i is None else case.thoughts[i] for i in order) if case.thoughts else ()
                 fields = {"candidates": texts, "thoughts": thoughts}
-                yield Attack(key, place, fields, Gold(ranking=(won, 1 - won)))  # type: ignore[arg-type]
+                yield Attack(key, place, fields, Gold(ranking=(won, 1 - won)))
 
 
 def _beside(case: Case, key: Key) -> Iterator[Attack]:

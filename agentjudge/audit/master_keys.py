@@ -66,16 +66,7 @@ class MasterKeys(Audit):
             if any(attack.place not in INSTEAD for attack in found):
                 yield Probe(case, case)
             for attack in found:
-                yield self._probe(case, attack)
-
-    def _probe(self, case: Case, attack: Attack) -> Probe:
-        key, place = attack.key, attack.place
-        number = FAMILIES[key.family].index(key.text) if key.family in FAMILIES else 0
-        return self._named(case, attack, f"{key.family.replace(' ', '-')}-{number}-{place}")
-
-    def _named(self, case: Case, attack: Attack, variant: str) -> Probe:
-        told = {"family": attack.key.family, "key": attack.key.text, "place": attack.place}
-        return changed(case, self.name, variant, metadata=told, **attack.fields)
+                yield _probe(case, attack, _number(attack.key))
 
     def again(self, judged: Sequence[Audited]) -> Iterator[Probe]:
         """New keys, made of those to which the judge leant most."""
@@ -90,7 +81,7 @@ class MasterKeys(Audit):
             drawn = sorted(parents.values(), key=lambda case: lot_of(case, salt=key.text).random())
             for case in drawn[:ON_CASES]:
                 for attack in instead(case, key):
-                    yield self._named(case, attack, f"{FOUND}-{number}-{attack.place}")
+                    yield _probe(case, attack, number)
 
     def find(self, judged: Sequence[Audited]) -> Finding:
         """Rates over all, of the worst key, of each family and of each key."""
@@ -131,20 +122,33 @@ def export(cases: Iterable[Case], path: Path, *, families: Sequence[str] | None 
     wanted = [family for family in FAMILIES if family != PAPER] if families is None else families
     if unknown := set(wanted) - set(FAMILIES):
         raise DataError(f"no family of keys {sorted(unknown)[0]!r}; there is {', '.join(FAMILIES)}")
-    given, audit = list(cases), MasterKeys()
+    given = list(cases)
     keys = [Key(family, text) for family in wanted for text in FAMILIES[family]]
     lines = []
     for case in given:
         drawn = lot_of(case, salt="export").sample(keys, min(len(keys), len(keys_of(case, len(given)))))
         for attack in attacks(case, drawn, given):
             if attack.gold is not None:
-                probe = audit._probe(case, attack)
+                probe = _probe(case, attack, _number(attack.key))
                 lines.append(probe.case.model_copy(update={"gold": attack.gold}).model_dump_json() + "\n")
     if not lines:
-        raise DataError(f"no key fits these {len(given)} cases: give {audit.wants}")
+        raise DataError(f"no key fits these {len(given)} cases: give {MasterKeys.wants}")
     with boundary(StoreError, f"cannot write {path}"):
         path.write_text("".join(lines), encoding="utf-8")
     return len(lines)
+
+
+def _probe(case: Case, attack: Attack, number: int) -> Probe:
+    """A case with a key in it; which it is stands in its metadata, which judges do not see."""
+    key, place = attack.key, attack.place
+    told = {"family": key.family, "key": key.text, "place": place}
+    variant = f"{key.family.replace(' ', '-')}-{number}-{place}"
+    return changed(case, MasterKeys.name, variant, metadata=told, **attack.fields)
+
+
+def _number(key: Key) -> int:
+    """Of a key in its family; keys that a case has of its own are one a family."""
+    return FAMILIES[key.family].index(key.text) if key.family in FAMILIES else 0
 
 
 def _instead(judged: Iterable[Audited]) -> Iterator[Audited]:
