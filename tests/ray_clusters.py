@@ -1,9 +1,10 @@
 """Ray clusters of several nodes on this machine, small, and patient where other programs use its cores too."""
 
 import os
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -55,6 +56,9 @@ def cluster(nodes: int, *, cpus: int = 2) -> Iterator[Any]:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port that nobody listens at, below those that connections are given: it is asked for only seconds later."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
