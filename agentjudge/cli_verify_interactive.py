@@ -10,16 +10,19 @@ without HTTP, in a folder that is gone afterwards.
 import asyncio
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentjudge import console
 from agentjudge.case import Case
 from agentjudge.errors import AgentJudgeError, DataError, boundary
 from agentjudge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from agentjudge.serving.api_desk import Live, LiveEvent
 
 HELP = "Say what is wrong; /add FILE for evidence, /again to judge with it, an empty line to end."
 PROMPT = "> "
@@ -130,14 +133,14 @@ def _kept(files: Any, paths: Any) -> Any:
     return Evidence((), tuple(images), tuple(documents))
 
 
-async def _show(live: Any, title: str) -> Verdict:
+async def _show(live: "Live", title: str) -> Verdict:
     """Follow a judgement: its steps to standard error, its verdict to standard output.
 
     Raises:
         AgentJudgeError: it was broken off.
     """
     steps = console.err()
-    async for _, name, data in live.follow():
+    async for _, name, data in _each(live):
         if name == "tool_call":
             steps.print(f"[cyan]→ {console.escape(data['name'])}[/] {console.escape(str(data['args']))}")
         elif name == "tool_result":
@@ -151,6 +154,12 @@ async def _show(live: Any, title: str) -> Verdict:
             if data["changed"] is not None:
                 console.out().print(f"  [dim]{console.escape(changed(data['changed']))}[/]")
     return verdict
+
+
+async def _each(live: "Live") -> "AsyncIterator[LiveEvent]":
+    async for events in live.follow():
+        for event in events:
+            yield event
 
 
 def changed(change: dict[str, Any]) -> str:
