@@ -49,7 +49,8 @@ def audit(
     from agentjudge.audit import running
     from agentjudge.audit.gate import read_policy
     from agentjudge.judge import Judge
-    from agentjudge.models.base import Sampling, load_model
+    from agentjudge.models.base import Sampling
+    from agentjudge.registry import lookup
     from agentjudge.runs.writer import refuse_existing
     from agentjudge.tools.corpus import Corpus
 
@@ -64,17 +65,16 @@ def audit(
     if texts is not None:
         sources |= {"corpus": texts.content_hash, "index": index}
     looks: dict[str, Any] = {"corpus": texts, "index": index, "search": search, "fetch": fetch, "mcp": mcp}
-    asked = load_model(model)
 
     def loads(*, blobs: Path, tools: bool = True, temperature: float | None = None) -> Judge:
         sampling = None if temperature is None else Sampling(temperature=temperature)
         return Judge.load(
-            judge_name, model=load_model(model), sampling=sampling, seed=seed, blobs=blobs, **(looks if tools else {})
+            judge_name, model=model, sampling=sampling, seed=seed, blobs=blobs, **(looks if tools else {})
         )
 
-    with Judge.load(judge_name, model=asked, seed=seed, **looks) as loaded:
-        budget = loaded.budget
-    cost = planned.cost(budget, done=running.judged_before(folder) if resume else None)
+    cost = planned.cost(
+        lookup("judge", judge_name).target().budget, done=running.judged_before(folder) if resume else None
+    )
     told = (
         f"{cost.judgements:,} judgements, at most {cost.calls:,} calls of the model, about "
         f"{cost.prompt_tokens:,} tokens in and at most {cost.completion_tokens:,} out"

@@ -37,6 +37,7 @@ from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
 from agentjudge.trace import Trace
 from agentjudge.verdict import Verdict
 
+REPORT = "report.json"
 SHOWN = 5
 """Examples in a finding."""
 LONGEST = 400

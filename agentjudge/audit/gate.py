@@ -15,13 +15,13 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from agentjudge.audit.base import Finding, Number, Passed, Report
+from agentjudge.audit.base import REPORT, Finding, Number, Passed, Report
 from agentjudge.case import Record
 from agentjudge.errors import ConfigError, boundary
 
@@ -57,6 +57,16 @@ def read_policy(file: Path) -> Policy:
     return policy
 
 
+def check(policy: Policy, audited: Collection[str]) -> None:
+    """Refuse a policy on audits that are not made, before any is.
+
+    Raises:
+        ConfigError: it names one.
+    """
+    if unknown := [name for name in (*policy.require, *policy.limits) if name not in audited]:
+        raise ConfigError(f"the policy names {unknown[0]!r}, and audited was {', '.join(sorted(audited))}")
+
+
 def held(report: Report, policy: Policy) -> Passed:
     """Whether a judge is let through, and what stands against it.
 
@@ -64,8 +74,7 @@ def held(report: Report, policy: Policy) -> Passed:
         ConfigError: the policy names an audit that was not made, or a number that it has not.
     """
     findings = {finding.audit: finding for finding in report.findings}
-    if unknown := [name for name in (*policy.require, *policy.limits) if name not in findings]:
-        raise ConfigError(f"the policy names {unknown[0]!r}, and audited was {', '.join(sorted(findings))}")
+    check(policy, findings)
     against: list[str] = []
     for name in dict.fromkeys((*policy.require, *policy.limits)):
         finding, limits = findings[name], policy.limits.get(name, {})
@@ -109,7 +118,7 @@ def demand(file: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: there is no report, it is of another judge, or the judge did not pass.
     """
-    file = file / "report.json" if file.is_dir() else file
+    file = file / REPORT if file.is_dir() else file
     with boundary(ConfigError, f"cannot read the audit {file}"):
         report = Report.model_validate(json.loads(file.read_text(encoding="utf-8")))
     if report.gate is None:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from agentjudge.audit.base import Audit, Audited, Finding, Probe, Report, Way
-from agentjudge.audit.gate import Policy, held
+from agentjudge.audit.base import REPORT, Audit, Audited, Finding, Probe, Report, Way
+from agentjudge.audit.gate import Policy, check, held
 from agentjudge.audit.page import page
 from agentjudge.audit.resuming import Resuming
 from agentjudge.budget import Budget
@@ -33,7 +33,7 @@ from agentjudge.runs.batch import judge_cases
 from agentjudge.runs.folder import BLOBS, open_run
 from agentjudge.trace import Trace
 
-REPORT, PAGE = "report.json", "report.html"
+PAGE = "report.html"
 CHARACTERS = 4
 """Of a token, about."""
 PROMPT = 600
@@ -193,6 +193,8 @@ def run(
         DataError: the judge does not take these cases.
         StoreError: the folder holds an audit and `resume` is False, or the disk refuses.
     """
+    if policy is not None:
+        check(policy, [audit.name for audit in planned.audits])
     settings: dict[str, Any] = {}
 
     def judged(way: Way, cases: list[Case], place: Path, given: Sequence[Probe] = ()) -> dict[str, Trace]:

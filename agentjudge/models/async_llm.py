@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl
 
 from agentjudge.errors import ConfigError, ContextOverflow, ModelError, boundary
 from agentjudge.models.base import Request
-from agentjudge.models.hf import family, no_picture, read_text, templated, thinks
+from agentjudge.models.hf import family, prompt_ids, read_text
 from agentjudge.models.openai import MOST_ALTERNATIVES
 from agentjudge.models.profiles import ModelProfile
 from agentjudge.models.wire import summed
@@ -93,7 +93,7 @@ class AsyncLLMModel:
             ContextOverflow: the conversation is as long as the context, or longer.
             ModelError: too late, a picture, or the engine refused or died.
         """
-        prompt = self._prompt(request)
+        prompt = prompt_ids(self._tokenizer, request, self.profile)
         if len(prompt) >= self._room:
             raise ContextOverflow(f"the conversation has {len(prompt)} tokens, and the context {self._room}")
         with boundary(ModelError, f"{self.name} failed"):
@@ -111,20 +111,6 @@ class AsyncLLMModel:
         if not outputs or outputs[-1].outputs[0].finish_reason == "abort":
             raise ModelError("the engine broke the answer off", retriable=True)
         return outputs[-1]
-
-    def _prompt(self, request: Request) -> list[int]:
-        """Token ids of the conversation under the model's chat template."""
-        with boundary(ModelError, "the chat template failed"):
-            text = templated(
-                self._tokenizer,
-                request.messages,
-                picture=no_picture,
-                tools=request.tools,
-                switches=self.profile.template_kwargs(thinking=thinks(request)),
-                ask=not request.continue_last,
-                go_on=request.continue_last,
-            )
-            return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _sampling(self, request: Request, *, most: int) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams

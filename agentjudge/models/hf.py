@@ -81,7 +81,7 @@ class HFModel:
     def _generate(self, request: Request, over: threading.Event) -> Turn:
         if over.is_set():
             raise ModelError("given up before its turn came", retriable=True)
-        prompt = self._prompt(request)
+        prompt = prompt_ids(self._tokenizer, request, self.profile)
         room = getattr(self._model.config, "max_position_embeddings", None) or 2**31
         if len(prompt) >= room:
             raise ModelError(f"the conversation is longer than the model's context ({len(prompt)} tokens of {room})")
@@ -109,20 +109,6 @@ class HFModel:
             model_version=self._version,
             usage=TurnUsage(prompt_tokens=len(prompt), completion_tokens=len(ids)),
         )
-
-    def _prompt(self, request: Request) -> list[int]:
-        """Token ids of the conversation under the model's chat template."""
-        with boundary(ModelError, "the chat template failed"):
-            text = templated(
-                self._tokenizer,
-                request.messages,
-                picture=no_picture,
-                tools=request.tools,
-                switches=self.profile.template_kwargs(thinking=thinks(request)),
-                ask=not request.continue_last,
-                go_on=request.continue_last,
-            )
-            return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _sample(self, prompt: list[int], request: Request, most: int, over: threading.Event) -> "_Drawn":
         """Sampled token ids, the log-probability of each, and the likeliest ones beside it, where asked for."""
@@ -240,6 +226,25 @@ def templated(
         **(switches or {}),
     )
     return text
+
+
+def prompt_ids(tokenizer: Any, request: Request, profile: ModelProfile) -> list[int]:
+    """Token ids of a conversation without pictures under a model's chat template.
+
+    Raises:
+        ModelError: the template failed.
+    """
+    with boundary(ModelError, "the chat template failed"):
+        text = templated(
+            tokenizer,
+            request.messages,
+            picture=no_picture,
+            tools=request.tools,
+            switches=profile.template_kwargs(thinking=thinks(request)),
+            ask=not request.continue_last,
+            go_on=request.continue_last,
+        )
+        return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def no_picture(image: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Measuring a judge on cases that are not trained on: by label and by hop, with intervals, beside what is for free.
 
-    found = await evaluate(open_source(config, split="test"), config, model, numbers=range(300))
-    table = summary(found)
+    found = await judged(open_source(config, split="test"), config, model, numbers=range(300))
+    table = summary([measured(trace, case) for trace, case in found])
     table["all"].joint, table["all"].label
 
 The mean over all cases can be bought by one class: a judge that always says NOT ENOUGH INFO is right in a third of the
@@ -21,7 +21,7 @@ from agentjudge.models.base import Model
 from agentjudge.runs.statistics import Interval, bootstrap_interval, wilson
 from agentjudge.trace import Trace
 from agentjudge.training.config import TrainConfig
-from agentjudge.training.measures import Measured, measured
+from agentjudge.training.measures import Measured
 from agentjudge.training.sources import Source, judge_for
 
 
@@ -48,21 +48,6 @@ class Row:
     calls: float
     tokens: float
     failed: float
-
-
-async def evaluate(
-    source: Source,
-    config: TrainConfig,
-    model: Model,
-    *,
-    numbers: Sequence[int],
-    temperature: float = 0.0,
-    seed: int = 0,
-    tools: bool = True,
-) -> list[Measured]:
-    """Judge cases, and hold them against gold; judgements that failed are wrong. See `judged`."""
-    found = await judged(source, config, model, numbers=numbers, temperature=temperature, seed=seed, tools=tools)
-    return [measured(trace, case) for trace, case in found]
 
 
 async def judged(

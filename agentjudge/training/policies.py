@@ -8,6 +8,8 @@ A folder of adapters alone is merged into its base.
 """
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,3 +127,13 @@ def in_process(policy: Policy, config: TrainConfig, *, seed: int | None = None) 
 def talking(policy: Policy, config: TrainConfig, sampler: TokenSampler) -> TokenModel:
     """The policy as the model of judges."""
     return TokenModel(sampler, policy.tokenizer, name="policy", profile=policy.profile, context=config.model.context)
+
+
+@asynccontextmanager
+async def asked(policy: Policy, config: TrainConfig) -> AsyncIterator[tuple[TorchSampler, TokenModel]]:
+    """A sampler on the very weights of a policy, and the model that talks through it; closed at the end."""
+    sampler = in_process(policy, config)
+    try:
+        yield sampler, talking(policy, config, sampler)
+    finally:
+        await sampler.aclose()

@@ -7,8 +7,7 @@ What each asks, and what its answers mean: `probes`, `probes_causal`, `probes_fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar, get_args
 
 from agentjudge.case import Record
@@ -17,14 +16,13 @@ from agentjudge.models.embedded.verifier import Verifier
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.evaluate import cell, judged
 from agentjudge.training.measures import measured
-from agentjudge.training.policies import Policy, in_process, talking
+from agentjudge.training.policies import Policy, asked
 from agentjudge.training.probes import Contamination, OfSampler, contamination, text_of
 from agentjudge.training.probes_causal import Change, Unmoved, unmoved
 from agentjudge.training.probes_faithful import Faithfulness, faithfulness
 from agentjudge.training.probes_reach import Reach, reached
 from agentjudge.training.sources import judge_for, open_source
 from agentjudge.training.tokens import TokenModel
-from agentjudge.training.torch_sampler import TorchSampler
 
 _T = TypeVar("_T")
 
@@ -82,7 +80,7 @@ async def _probe(
             return None
 
     source = open_source(config, split="test")
-    async with _asked(config, policy) as (sampler, model):
+    async with asked(policy, config) as (sampler, model):
         found = await judged(source, config, model, numbers=numbers, seed=seed)
         traces, texts = [trace for trace, _ in found], [text_of(case) for _, case in found]
         known = await said("contamination", contamination(OfSampler(sampler, policy.tokenizer), texts, seed=seed))
@@ -95,7 +93,7 @@ async def _probe(
         now = {} if start is None else await _tries(config, model, numbers, tries, seed)
     reach: list[Reach] = []
     if start is not None:
-        async with _asked(config, start) as (_, model):
+        async with asked(start, config) as (_, model):
             before = await _tries(config, model, numbers, tries, seed)
         reach = reached(before, now, ks=[2**power for power in range(tries.bit_length())], seed=seed)
     return Probed(
@@ -106,15 +104,6 @@ async def _probe(
         reach=tuple(reach),
         silent=silent,
     )
-
-
-@asynccontextmanager
-async def _asked(config: TrainConfig, policy: Policy) -> AsyncIterator[tuple[TorchSampler, TokenModel]]:
-    sampler = in_process(policy, config)
-    try:
-        yield sampler, talking(policy, config, sampler)
-    finally:
-        await sampler.aclose()
 
 
 async def _tries(

@@ -22,9 +22,10 @@ from agentjudge.errors import ModelError, require
 from agentjudge.models.base import Model
 from agentjudge.training.config import TrainConfig
 from agentjudge.training.curriculum import chosen
-from agentjudge.training.evaluate import evaluate, numbers_of, summary, told
+from agentjudge.training.evaluate import judged, numbers_of, summary, told
 from agentjudge.training.groups import Drawing, reward_of
 from agentjudge.training.lessons import Lesson, estimator_of, taught
+from agentjudge.training.measures import measured
 from agentjudge.training.monitors import StepRecord
 from agentjudge.training.policies import Policy, in_process, load_policy, refuse_ungated, talking
 from agentjudge.training.report import write_report
@@ -172,9 +173,10 @@ class _Lessons:
             kinds["eval_sampled"] = self._config.judge.sampling.temperature
         numbers: dict[str, float] = {}
         for name, temperature in kinds.items():
-            found = self._runner.run(
-                evaluate(self._unseen, self._config, self._model, numbers=range(table.n), temperature=temperature)
+            pairs = self._runner.run(
+                judged(self._unseen, self._config, self._model, numbers=range(table.n), temperature=temperature)
             )
+            found = [measured(trace, case) for trace, case in pairs]
             decoding = "sampled" if temperature else "greedy"
             rows = summary(found)
             self._log.evaluation(step, told(found, rows, split="test", decoding=decoding))

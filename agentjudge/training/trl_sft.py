@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 from agentjudge.errors import ConfigError, DataError, ModelError, require
 from agentjudge.training.collect import Book, open_book
 from agentjudge.training.config import TrainConfig
-from agentjudge.training.evaluate import evaluate, summary, told
+from agentjudge.training.evaluate import judged, summary, told
 from agentjudge.training.examples import Example
-from agentjudge.training.measures import Measured
-from agentjudge.training.policies import GATE, Policy, in_process, load_policy, talking
+from agentjudge.training.measures import Measured, measured
+from agentjudge.training.policies import GATE, Policy, asked, load_policy
 from agentjudge.training.sources import open_source
 from agentjudge.training.trl_log import Bar, StepLog
 from agentjudge.training.trl_runs import FINAL, Trained, adapters, arguments, quiet, start_of
@@ -176,18 +176,15 @@ def measure(
     seed: int = 0,
     tools: bool = True,
 ) -> list[Measured]:
-    """Measure a model on unseen cases, on the weights in this process; see `evaluate`."""
-    sampler = in_process(policy, config)
-    model = talking(policy, config, sampler)
+    """Measure a model on unseen cases, on the weights in this process; see `judged`."""
 
     async def run() -> list[Measured]:
-        try:
-            source = open_source(config, split="test")
-            return await evaluate(
+        source = open_source(config, split="test")
+        async with asked(policy, config) as (_, model):
+            found = await judged(
                 source, config, model, numbers=numbers, temperature=temperature, seed=seed, tools=tools
             )
-        finally:
-            await sampler.aclose()
+        return [measured(trace, case) for trace, case in found]
 
     return asyncio.run(run())
 
