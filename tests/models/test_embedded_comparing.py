@@ -62,7 +62,7 @@ def test_a_corpus_is_searched_once_with_the_prompt():
 
 def test_one_answer_is_scored_as_it_would_be_beside_others(judge, comparer):
     verdict = judge.judge(Response(id="1", prompt=PROMPT, response=TRUE))
-    assert verdict.score == pytest.approx(comparer.marks(PROMPT, TRUE, []).score, abs=1e-6)
+    assert verdict.score == pytest.approx(2 * comparer.marks(PROMPT, TRUE, []).mean - 1, abs=1e-5)
     assert {c.name for c in verdict.criteria} == {"on topic", "consistent"}
 
 
@@ -75,6 +75,19 @@ def test_empty_answers_have_a_verdict_and_two_alike_are_a_tie(judge):
     assert judge.judge(Comparison(id="1", prompt=PROMPT, responses=("", " "))).preference == 0
     assert judge.judge(Comparison(id="2", prompt=PROMPT, responses=("", TRUE))).preference > 0
     assert judge.judge(Response(id="3", prompt=PROMPT, response="")).score == 0
+
+
+def test_an_answer_without_a_letter_is_as_good_as_none(judge):
+    for text in ("...", "**", "```", "\\{}", "🙂"):
+        assert judge.judge(Comparison(id="1", prompt=PROMPT, responses=(text, OTHER))).preference > 0, text
+        assert judge.judge(Response(id="2", prompt=PROMPT, response=text)).score == 0
+    assert judge.judge(Response(id="3", prompt="What is 2 + 2?", response="4")).score > 0, "a number is an answer"
+
+
+def test_one_answer_passes_by_what_it_says_and_not_by_contradicting_nothing(judge):
+    """Before a mean of a half was taken off, anything that did not contradict itself passed."""
+    off_topic = judge.judge(Response(id="1", prompt=PROMPT, response=OTHER)).score
+    assert off_topic < 0.25 and judge.judge(Response(id="2", prompt=PROMPT, response=TRUE)).score > 0.5
 
 
 def test_a_contradiction_within_an_answer_costs_consistency(comparer):

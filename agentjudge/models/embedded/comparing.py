@@ -8,9 +8,13 @@ The verifier knows claims and evidence, not quality. It is asked three things of
 | consistent | does the next passage contradict this one? | 1 - mean chance of REFUTE |
 | grounded | do the sentences shown support it? Only where some are shown. | mean of SUPPORT - REFUTE, moved to 0..1 |
 
-An answer's score is their plain mean; the better score is preferred. There is no trained weight, no threshold fitted
-on any benchmark, and no rule about length or form. Whether that is better than chance is for the benchmarks to say;
-the numbers stand in `benchmarks/README.md`. It says nothing of how sure it is, because that was never calibrated.
+Answers are compared by the plain mean of these. What says nothing contradicts nothing, and is neither supported nor
+refuted: its mean is 1/2. So an answer that is scored alone gets by how much its mean is above that, from 0 to 1, which
+leaves the order of answers as it is. An answer without a letter or a digit is none, as an empty one.
+
+There is no trained weight, no threshold fitted on any benchmark, and no rule about length or form. Whether that is
+better than chance is for the benchmarks to say; the numbers stand in `benchmarks/README.md`. It says nothing of how
+sure it is, because that was never calibrated.
 """
 
 import hashlib
@@ -36,7 +40,7 @@ JUDGED_TOGETHER = 3
 CACHED = 20_000
 """Answers whose marks are kept."""
 STRENGTHS = (0.05, 0.2)
-"""Differences of scores from which one answer is clearly better, and much better. Only the sign decides a verdict."""
+"""Differences of means from which one answer is clearly better, and much better. Only the sign decides a verdict."""
 
 Sentence = tuple[str, str, str]
 """(id, title, text) of a sentence that was shown."""
@@ -52,9 +56,14 @@ class Marks:
     """Ids of the sentences that spoke most clearly for or against it."""
 
     @property
-    def score(self) -> float:
-        """The plain mean of the shares; 0 for an empty answer."""
+    def mean(self) -> float:
+        """The plain mean of the shares, by which answers are compared; 0 for an empty answer."""
         return sum(self.shares.values()) / len(self.shares) if self.shares else 0.0
+
+    @property
+    def alone(self) -> float:
+        """The score of an answer by itself: how far its mean is above that of an answer which says nothing."""
+        return max(0.0, 2 * self.mean - 1)
 
 
 class Comparer:
@@ -78,6 +87,7 @@ class Comparer:
         answers = (case.response,) if isinstance(case, Response) else case.responses
         marks = [self.marks(case.prompt, answer, shown) for answer in answers]
         names = list(dict.fromkeys(name for each in marks for name in each.shares)) or ["on topic"]
+        reason = f"Mean of {', '.join(names)}: {', '.join(f'{each.mean:.3f}' for each in marks)}."
         judged: list[dict[str, Any]]
         outcome: dict[str, Any]
         if isinstance(case, Response):
@@ -86,14 +96,15 @@ class Comparer:
                 {"name": name, "reason": _reason(name, [share]), "score": round(share, 4)}
                 for name, share in shares.items()
             ]
-            outcome = {"score": round(marks[0].score, 6)}
+            outcome = {"score": round(marks[0].alone, 6)}
+            reason += " An answer that says nothing has 0.5, and the score is what is above that."
         else:
             judged = [_criterion(name, [each.shares.get(name, 0.0) for each in marks]) for name in names]
             outcome = _preference(marks) if len(marks) == 2 else {"ranking": _ranking(marks, answers)}
         found = {
             "criteria": judged,
             "evidence": list(dict.fromkeys(id for each in marks for id in each.cited))[:JUDGED_TOGETHER],
-            "reason": f"Mean of {', '.join(names)}: {', '.join(f'{each.score:.3f}' for each in marks)}.",
+            "reason": reason,
             **outcome,
             "confidence": None,
         }
@@ -111,7 +122,7 @@ class Comparer:
         return made
 
     def _mark(self, prompt: str, parts: Sequence[str], shown: Sequence[Sentence]) -> Marks:
-        if not parts:
+        if not any(char.isalnum() for part in parts for char in part):
             return Marks({})
         topic = self._verifier.score([(prompt, part) for part in parts]).relevance
         shares = {"on topic": float(topic.mean())}
@@ -171,14 +182,14 @@ def _reason(name: str, shares: Sequence[float]) -> str:
 
 
 def _preference(marks: Sequence[Marks]) -> dict[str, int]:
-    gap = round(marks[1].score - marks[0].score, 6)
+    gap = round(marks[1].mean - marks[0].mean, 6)
     strength = bool(gap) + sum(abs(gap) >= step for step in STRENGTHS)
     return {"preference": strength if gap > 0 else -strength}
 
 
 def _ranking(marks: Sequence[Marks], answers: Sequence[str]) -> list[int]:
     """Numbers of the answers, best first; equal ones by a lot that does not know their places."""
-    order = sorted(range(len(marks)), key=lambda i: (-marks[i].score, _key(answers[i])))
+    order = sorted(range(len(marks)), key=lambda i: (-marks[i].mean, _key(answers[i])))
     return [i + 1 for i in order]
 
 

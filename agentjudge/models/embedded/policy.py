@@ -2,8 +2,8 @@
 
 A free turn ranks every sentence read so far by learned relevance, lets the learned verifier judge the best of them
 together, and either searches once more (for a name that the reading brought up, see `queries`) or ends with the
-verdict. It reads typed tool events, not prose, and writes the verdict in the JSON form that the judge asks every
-model for.
+verdict. A claim that says nothing which the evidence could bear on is not left to the verifier (see `saying`). It reads
+typed tool events, not prose, and writes the verdict in the JSON form that the judge asks every model for.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from agentjudge.models.embedded.agents import AgentJudge
 from agentjudge.models.embedded.comparing import Comparer
 from agentjudge.models.embedded.looking import Call, Seen, next_step
 from agentjudge.models.embedded.queries import mentions, next_query, uncovered
+from agentjudge.models.embedded.saying import Standing, standing
 from agentjudge.models.embedded.verifier import Verifier, format_evidence
 from agentjudge.models.profiles import EMBEDDED
 from agentjudge.registry import register
@@ -73,12 +74,21 @@ class Assessment:
     """Those to cite; a few given sentences are judged all together."""
     probabilities: dict[str, float]
     """Of the labels of the claim's closed set."""
+    standing: Standing
+    """How the claim stands to the sentences that were judged."""
     open: bool = False
     """Whether nothing is settled, and no label of the closed set says so."""
 
     @property
+    def silent(self) -> bool:
+        """Whether the claim says nothing that could be judged by what was read."""
+        return bool(self.readings) and self.standing in ("empty", "unmet")
+
+    @property
     def label(self) -> str:
-        """The most probable label."""
+        """The most probable label; of a silent claim NOT ENOUGH INFO, which its closed set may lack."""
+        if self.silent:
+            return NOT_ENOUGH_INFO
         return max(self.probabilities, key=lambda label: self.probabilities[label])
 
 
@@ -133,7 +143,8 @@ class EmbeddedModel:
             return _said({"role": "assistant", "content": _UNSEEN})
         if may_search and (query := self._search_on(case, assessment, list(dict.fromkeys(asked)))):
             return _calls(_searches(request, query), len(asked))
-        return _said({"role": "assistant", "content": _verdict(assessment)})
+        said = _silence(case, assessment.standing) if assessment.silent else _verdict(assessment)
+        return _said({"role": "assistant", "content": said})
 
     def _look(self, request: Request) -> Turn | None:
         """A look at the pictures, or what they settle; None where it is left to the verifier."""
@@ -154,7 +165,8 @@ class EmbeddedModel:
         """Rank the sentences, (id, title, text) each, and judge the best of them together.
 
         What a search brought may have nothing to do with the claim. So there SUPPORT and REFUTE are worth what the
-        verifier gives them times the chance that the evidence bears on the claim at all; given documents are taken to.
+        verifier gives them times the chance that the evidence bears on the claim at all; given documents are taken to,
+        if they have a word of the claim.
         """
         relevance = self._rank(case.claim, [format_evidence([(title, text)]) for _, title, text in sentences])
         readings = [Reading(*sentence, score) for sentence, score in zip(sentences, relevance, strict=True)]
@@ -167,14 +179,15 @@ class EmbeddedModel:
         if judged:
             scores = self._verifier.score([(case.claim, format_evidence([(r.title, r.text) for r in judged]))])
             row, bears = [float(p) for p in scores.probabilities[0]], float(scores.relevance[0])
-        if few is None:
+        stands = standing(case.claim, [f"{reading.title} {reading.text}" for reading in judged])
+        if few is None or stands == "named":
             row = [bears * row[0], bears * row[1], 1 - bears * (row[0] + row[1])]
         every: dict[str, float] = dict(zip(CLAIM_LABELS, row, strict=True))
         allowed: dict[str, float] = {label: every[label] for label in case.labels}
         total = sum(allowed.values())
         shares = {label: share / total if total else 1 / len(allowed) for label, share in allowed.items()}
         undecided = NOT_ENOUGH_INFO not in allowed and every[NOT_ENOUGH_INFO] > max(allowed.values())
-        return Assessment(readings, _with(linked, close)[:MOST_SENTENCES], shares, undecided)
+        return Assessment(readings, _with(linked, close)[:MOST_SENTENCES], shares, stands, undecided)
 
     def _linked(self, claim: str, readings: Sequence[Reading]) -> Reading | None:
         """The second hop: what a name in the best sentence leads to, where the two together bear more on the claim."""
@@ -281,6 +294,14 @@ def _verdict(assessment: Assessment) -> str:
         "probabilities": probabilities,
     }
     return json.dumps(answer, ensure_ascii=False)
+
+
+def _silence(case: Claim, stands: Standing) -> str:
+    """The verdict on a claim that says nothing; how sure a rule is was never fitted, so it is not said."""
+    empty = "The claim has no word that could be true or false."
+    reason = empty if stands == "empty" else "No word of the claim is in the evidence, and the claim names nothing."
+    label = NOT_ENOUGH_INFO if NOT_ENOUGH_INFO in case.labels else None
+    return json.dumps({"reason": reason, "evidence": [], "label": label, "confidence": None})
 
 
 _UNSEEN = json.dumps(
