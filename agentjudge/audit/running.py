@@ -1,7 +1,7 @@
 """Audits of a judge into a folder: what they cost is known before, and one that was killed goes on.
 
     planned = plan(audits(only=["master-keys"]), cases)
-    print(planned.cost(loads(...)))                          # judgements, calls and tokens, at most
+    print(planned.cost(veri_r1()))                           # judgements, calls and tokens, at most
     save(run(planned, loads, Path("audit"), resume=True), Path("audit"))
 
     folder/judged/          a run: every probe that is judged as it is
@@ -27,7 +27,10 @@ from agentjudge.audit.resuming import Resuming
 from agentjudge.budget import Budget
 from agentjudge.case import Case
 from agentjudge.errors import ConfigError, DataError, StoreError, boundary
+from agentjudge.graphs.fanout import FanJudge
+from agentjudge.graphs.loop import LoopJudge
 from agentjudge.judge import Judge
+from agentjudge.models.base import Sampling
 from agentjudge.registry import load_kind
 from agentjudge.runs.batch import judge_cases
 from agentjudge.runs.folder import BLOBS, open_run
@@ -59,7 +62,7 @@ class Cost(NamedTuple):
 
     judgements: int
     calls: int
-    """Of the model, at most."""
+    """Of the model, at most: every free turn, and every answer asked for again; the client's own retries are none."""
     prompt_tokens: int
     """If every judgement makes its calls and a tool shows as much as a case; four characters a token."""
     completion_tokens: int
@@ -86,29 +89,43 @@ class Planned:
         """Ways in which something is judged."""
         return [way for way in WAYS if self.cases(way)]
 
-    def cost(self, budget: Budget, *, done: Mapping[Way, frozenset[str]] | None = None) -> Cost:
+    def cost(
+        self,
+        judge: LoopJudge,
+        *,
+        budget: Budget | None = None,
+        sampling: Sampling | None = None,
+        done: Mapping[Way, frozenset[str]] | None = None,
+    ) -> Cost:
         """What is left to be asked, and what second rounds ask at most.
 
         Args:
-            budget: of a judgement.
+            judge: as registered.
+            budget: of a judgement; the judge's own when None.
+            sampling: of its free turns; that of a judge for which nothing is said when None.
             done: ids that were judged before, by way.
         """
+        allowed, drawn = budget or judge.budget, sampling or Sampling()
+        tries = 1 + allowed.repairs
+        asks = tries * (2 if judge.plans else 1)
+        fans = isinstance(judge, FanJudge)
+        free = {way: allowed.turns * (tries if fans else 1) for way in WAYS}
+        if not fans and not judge.brings():
+            free["bare"] = 0
         left = [
-            (way, case)
+            (free[way], PROMPT + len(case.model_dump_json()) // CHARACTERS)
             for way in self.ways
             for case in self.cases(way)
             if case.id not in (done or {}).get(way, frozenset())
         ]
-        turns = {way: 1 if way == "bare" else budget.turns + 1 for way in WAYS}
-        asked = [(turns[way], PROMPT + len(case.model_dump_json()) // CHARACTERS) for way, case in left]
         further = sum(audit.most_again for audit in self.audits if audit.name not in self.silent)
-        usual = sum(size for _, size in asked) // max(1, len(asked))
-        asked += [(turns["judged"], usual)] * further
+        usual = sum(size for _, size in left) // max(1, len(left))
+        left += [(free["judged"], usual)] * further
         return Cost(
-            judgements=len(asked),
-            calls=sum(n for n, _ in asked),
-            prompt_tokens=sum(size * n * (n + 1) // 2 for n, size in asked),
-            completion_tokens=sum(n * budget.answer_tokens for n, _ in asked),
+            judgements=len(left),
+            calls=sum(turns + asks for turns, _ in left),
+            prompt_tokens=sum(size * (turns + asks) * (turns + asks + 1) // 2 for turns, size in left),
+            completion_tokens=sum(turns * drawn.max_tokens + asks * allowed.answer_tokens for turns, _ in left),
         )
 
 

@@ -190,7 +190,7 @@ def test_a_judge_with_its_graph_in_two_rounds_that_go_on(tmp_path: Path) -> None
     (finding,) = report.findings
     assert value_of(finding, "false positives") == 0 and value_of(finding, "family found") > 0
     assert (tmp_path / "judged").is_dir() and len(list(tmp_path.glob("again-*"))) == 1
-    cost = planned.cost(Judge.load("compare", model=ScriptedModel(say)).budget)
+    cost = planned.cost(Judge.load("compare", model=ScriptedModel(say)).spec)
     assert len(planned.cases("judged")) < len(set(asked)) <= cost.judgements
     before = len(asked)
     assert run(planned, loads, tmp_path, resume=True).findings == report.findings

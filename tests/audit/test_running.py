@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from agentjudge.audit.base import Example, Finding, Number, Passed, Report
 from agentjudge.audit.gate import Policy, demand, held
 from agentjudge.audit.page import page
+from agentjudge.case import read_cases
 from agentjudge.cli import main
 from agentjudge.errors import ConfigError
 from agentjudge.runs.folder import open_run
@@ -171,3 +172,43 @@ def test_a_page_shows_text_as_text() -> None:
     made = page(report(finding(number(mean=0.3), number("gap", -0.2, None), examples=(shown,))))
     assert "<script" not in made and "&lt;script&gt;" in made and "default-src &#x27;none&#x27;" not in made
     assert 'class="broken"' in made and made.count("<svg") == 2 and "http" not in made.replace("http-equiv", "")
+
+
+def test_cases_of_a_benchmark_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {
+            "query": f"Town {n}",
+            "retrieval": f"Village {n}",
+            "query_response_k": f"a {n}",
+            "retrieval_response_k": f"b {n}",
+        }
+        for n in range(4)
+    ]
+    (tmp_path / "contrast_instructions").mkdir()
+    (tmp_path / "contrast_instructions/sum_contrast.json").write_text(json.dumps(rows))
+    monkeypatch.setenv("AGENTJUDGE_DATA", str(tmp_path))
+    asked = ("--only", "calibration", "--judge", "compare", "--plan", "--json")
+    every = run("--data", "bench:contrast_instructions", *asked)
+    assert every.exit_code == 0 and json.loads(every.stdout)["judgements"] == 8
+    some = run("--data", "bench:contrast_instructions/sum:3", *asked)
+    assert json.loads(some.stdout)["judgements"] == 3
+    for said, says in (
+        ("bench:nothing", "unknown benchmark 'nothing'"),
+        ("bench:contrast_instructions/sun", "unknown set 'sun'; there is para, sum"),
+        ("bench:contrast_instructions/para", "para_contrast.json is not in"),
+        ("bench:contrast_instructions:few", "how many cases? such as bench:contrast_instructions:40"),
+        ("bench:ifeval", "has no cases that a judge is asked about"),
+        ("bench:llmbar", "Natural/dataset.json"),
+    ):
+        refused = run("--data", said, *asked)
+        assert refused.exit_code == 2 and says in refused.stderr, (said, refused.stderr)
+
+
+def test_keys_are_exported_for_training_and_nothing_is_judged(tmp_path: Path) -> None:
+    made = run("--data", "gym:3", "--export", tmp_path / "keys.jsonl")
+    found = list(read_cases(tmp_path / "keys.jsonl"))
+    assert made.exit_code == 0 and f"{len(found):,} cases with gold, made of 3" in made.stdout.replace("\n", "")
+    assert found and all(case.gold is not None and case.gold.label != "SUPPORT" for case in found)
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.jsonl"]
+    lost = run("--data", "gym:3")
+    assert lost.exit_code == 2 and "give --out FOLDER" in lost.stderr
