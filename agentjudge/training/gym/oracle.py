@@ -213,7 +213,8 @@ def _label(truth: Truth, seen: _Seen) -> str:
 def _reason(truth: Truth, seen: _Seen) -> str:
     label = _label(truth, seen)
     if label != NOT_ENOUGH_INFO:
-        return seen.found if label == "SUPPORT" else f"{seen.found} That is not {truth.claimed}."
+        so = "and so it is" if label == "SUPPORT" else "which it is not"
+        return f"{seen.found} Claimed is {truth.claimed}, {so}."
     at = seen.links[-1].object if seen.links else truth.root
     noun = truth.chain[min(len(seen.links), len(truth.chain) - 1)].noun
     return f"{seen.found} Nothing tells the {noun} of {at}.".strip()
