@@ -23,7 +23,9 @@ class RewardAccuracy(Monitor):
     window: int = 10
     """Steps; ours."""
     margin: float = 0.02
-    """A change that counts; ours."""
+    """A rise of the reward that counts; ours."""
+    fall: float = 0.05
+    """A fall of agreement that counts; ours. Chance alone moves the mean of a thousand judgements by half of it."""
     collapse_step: int | None = None
     """The first step below `collapsed`."""
     _rewards: Trend = field(init=False)
@@ -50,7 +52,7 @@ class RewardAccuracy(Monitor):
                 self.collapse_step = record.step
             return f"the reward agrees with gold in {self.value:.1%} of the judgements: it has collapsed, so stop here"
         up, down = self._rewards.change, self._accuracies.change
-        if up is not None and down is not None and up > self.margin and down < -self.margin:
+        if up is not None and down is not None and up > self.margin and down < -self.fall:
             return (
                 f"the reward rose by {up:.3g} while its agreement with gold fell by {-down:.3g}: it is being hacked; "
                 "read what is paid best, and go back to a checkpoint before"

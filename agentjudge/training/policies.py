@@ -22,8 +22,8 @@ from agentjudge.training.torch_sampler import TorchSampler
 
 ADAPTER = "adapter_config.json"
 """File by which a folder of adapters alone is known."""
-
-
+NANO = Path(__file__).parent / "nano_start"
+"""A judge of a million weights that can use its tools, badly (`nano`)."""
 GATE = "gate.json"
 """Says what a model reached of what its stage had to reach."""
 
@@ -42,6 +42,11 @@ class Policy(NamedTuple):
         return found
 
 
+def model_folder(path: str | Path) -> str:
+    """The folder of a model; that of the package for `nano`."""
+    return str(NANO) if str(path) == "nano" else str(path)
+
+
 def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
     """The model of a file, with a template that keeps what was said.
 
@@ -53,7 +58,7 @@ def load_policy(table: ModelTable, *, path: str | Path | None = None) -> Policy:
         ConfigError: no such model, no usable chat template, or an unknown profile.
     """
     torch, transformers = require("torch", extra="train"), require("transformers", extra="train")
-    where = str(path or table.path)
+    where = model_folder(path or table.path)
     _look_there(Path(where))
     dtype = "auto" if table.dtype == "auto" else torch.float32
     options = {"dtype": dtype, "attn_implementation": "sdpa"}
@@ -87,7 +92,7 @@ def refuse_ungated(path: str | Path) -> None:
     Raises:
         ConfigError: it did.
     """
-    file = Path(path) / GATE
+    file = Path(model_folder(path)) / GATE
     if not file.is_file():
         return
     with boundary(ConfigError, f"cannot read {file}"):

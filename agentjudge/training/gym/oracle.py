@@ -119,10 +119,10 @@ class _Seen:
             steps.append((truth.missing, verb, any(ref.doc == truth.missing for ref in refs)))
         self.owed = [(owner, verb) for owner, verb, found in steps if not found]
         """Of whom the next step is not known yet, with what it does, in order."""
-        way = {truth.root, *(link.object for link in truth.links)}
+        way = {truth.root, *(owner for owner, _, _ in steps)}
         names = [word.strip(",.") for ref in refs for word in (ref.quote or "").split() if word[0].isupper()]
         self.beside = sorted({name for name in names if name not in way and name not in self.asked})
-        """Names that were shown and lead nowhere."""
+        """Names that were shown and of which nothing has to be known, what was found last among them."""
 
     @property
     def found(self) -> str:
