@@ -38,8 +38,11 @@ GRACE = 5.0
 SHORT_LIFE = 5.0
 """Seconds; a process that lived no longer is replaced after a pause of as many."""
 
-ROUNDS = (10_000, 10, 10)
-"""Objects made and not released between two rounds of the garbage collector, and rounds before a longer one."""
+SWITCH = 0.0001
+"""Seconds after which the loop lets a thread go on that has an answer of a database; each takes several such waits."""
+ROUNDS = (100_000, 5, 5)
+"""Objects made and not released between two rounds of the garbage collector, in which nothing else is done, and rounds
+before a longer one."""
 
 
 class Service(Protocol):
@@ -90,11 +93,13 @@ def run(service: Service, *, host: str, port: int, workers: int = 1, drain: floa
 def _settle() -> None:
     """Take all that was made so far, modules and models, out of the garbage collector's rounds, and make these rarer.
 
-    As Python has them, they take about a tenth of a judgement's CPU: it makes many objects, and few cycles.
+    As Python has them, they take about a tenth of a judgement's CPU: it makes many objects, and few cycles. Threads of
+    databases wait 5 ms for a busy loop, as Python has it, and a session waits for them a hundred times.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*ROUNDS)
+    sys.setswitchinterval(SWITCH)
 
 
 def _print(line: str) -> None:

@@ -9,7 +9,8 @@ checkpoint a step in the database. Streams begin evenly spread over a judgement'
 every stream is counted and stands in its order, or the judgement is lost.
 
 What is told is the time from the request to the last event less four times `--turn-seconds`: HTTP on both sides, the
-judge, three searches, the store, and whatever these wait for each other. The rate follows from the number of streams
+judge, three searches, the store, and whatever these wait for each other; and the same for each turn of the model, from
+what it said before to what it says now. The rate follows from the number of streams
 and the time of a turn. Server, model and clients share the machine, so its load is told as well.
 """
 
@@ -27,6 +28,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,8 @@ class Heard:
     """Why, for each judgement that did not come whole."""
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     """From the request to the verdict, of those that came."""
+    turns: list[float] = field(default_factory=list)
+    """From the request, or the turn before, to a turn; the last one to the verdict."""
     memory: list[tuple[float, int]] = field(default_factory=list)
     """Seconds since the beginning, and bytes of the server."""
 
@@ -112,12 +116,13 @@ async def load(address: str, pid: int, *, streams: int, seconds: float, apart: f
             head = f"POST /v1/{kind} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
             heard.asked, sent = heard.asked + 1, time.perf_counter()
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            told = await _told(reader)
-            taken = time.perf_counter() - sent
+            told, turns = await _told(reader)
+            ended = time.perf_counter()
             if why := missing(told, claim):
                 heard.lost.append(why)
             else:
-                heard.seconds[kind].append(taken)
+                heard.seconds[kind].append(ended - sent)
+                heard.turns += [to - since for since, to in pairwise([sent, *turns[: TURNS - 1], ended])]
         writer.close()
 
     async def watch() -> None:
@@ -131,16 +136,17 @@ async def load(address: str, pid: int, *, streams: int, seconds: float, apart: f
     return heard
 
 
-async def _told(reader: asyncio.StreamReader) -> bytes:
-    """The body of an answer that comes in chunks, or a whole one."""
+async def _told(reader: asyncio.StreamReader) -> tuple[bytes, list[float]]:
+    """The body of an answer that comes in chunks, or a whole one; and when its turns came."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if length := re.search(rb"content-length: *(\d+)", head):
-        return await reader.readexactly(int(length[1]))
-    parts = []
+        return await reader.readexactly(int(length[1])), []
+    parts, turns = [], []
     while size := int(await reader.readline(), 16):
         parts.append((await reader.readexactly(size + 2))[:-2])
+        turns += [time.perf_counter()] * len(re.findall(rb"^event: turn$", parts[-1], re.MULTILINE))
     await reader.readline()
-    return b"".join(parts)
+    return b"".join(parts), turns
 
 
 def missing(told: bytes, claim: str) -> str:
@@ -187,11 +193,12 @@ def measure(*, streams: int, seconds: float, turn_seconds: float, sessions: floa
 
 
 def overhead(heard: Heard, own: float) -> dict[str, dict[str, float]]:
-    """Milliseconds beside the model's own, by kind and of all."""
-    kinds = {**heard.seconds, "all": [each for kind in heard.seconds.values() for each in kind]}
+    """Milliseconds beside the model's own: of judgements by kind, of all, and of single turns."""
+    kinds = {**heard.seconds, "all": [each for kind in heard.seconds.values() for each in kind], "turns": heard.turns}
     found = {}
     for kind, seconds in kinds.items():
-        more = sorted(1000 * (each - own) for each in seconds)
+        expected = own / TURNS if kind == "turns" else own
+        more = sorted(1000 * (each - expected) for each in seconds)
         if more:
             at = {name: more[int(share * (len(more) - 1))] for name, share in (("p90", 0.9), ("p99", 0.99), ("max", 1))}
             found[kind] = {"p50": statistics.median(more), **at}
@@ -213,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--turn-seconds", type=float, default=4.0, help="of the model, for each of four turns")
+    parser.add_argument("--turn-seconds", type=float, default=8.0, help="of the model, for each of four turns")
     parser.add_argument("--sessions", type=float, default=0.25, help="share of the streams that start sessions")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -64,7 +64,7 @@ def test_the_table_and_the_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         streams.main()
         out = capsys.readouterr().out
         if flags:
-            assert json.loads(out)["how"] == {"streams": 256, "seconds": 300, "turn_seconds": 4.0, "sessions": 0.25}
+            assert json.loads(out)["how"] == {"streams": 256, "seconds": 300, "turn_seconds": 8.0, "sessions": 0.25}
         else:
             assert "256 streams for 300 s" in out and "p50 12.3  p99 45.7" in out and "16.04" in out
     monkeypatch.setattr(streams, "measure", lambda **how: {**row, "lost": 2, "why": ["events"]})
