@@ -94,7 +94,7 @@ def _settle() -> None:
     """Take all that was made so far, modules and models, out of the garbage collector's rounds, and make these rarer.
 
     As Python has them, they take about a tenth of a judgement's CPU: it makes many objects, and few cycles. Threads of
-    databases wait 5 ms for a busy loop, as Python has it, and a session waits for them a hundred times.
+    databases wait 5 ms for a busy loop, as Python has it, and a session waits for them many times.
     """
     gc.collect()
     gc.freeze()

@@ -50,7 +50,7 @@ class ModelTable(Table):
     """The policy."""
 
     path: str
-    """Folder of a model of transformers, or a name on the hub."""
+    """Folder of a model of transformers, a name on the hub, or `nano`, the small judge that comes with the package."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     profile: str = ""
     """Family by whose conventions it is spoken to (`qwen3`, `tags`, ...); found by the path when empty."""

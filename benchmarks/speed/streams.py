@@ -10,8 +10,8 @@ every stream is counted and stands in its order, or the judgement is lost.
 
 What is told is the time from the request to the last event less four times `--turn-seconds`: HTTP on both sides, the
 judge, three searches, the store, and whatever these wait for each other; and the same for each turn of the model, from
-what it said before to what it says now. The rate follows from the number of streams
-and the time of a turn. Server, model and clients share the machine, so its load is told as well.
+what it said before to what it says now. The rate follows from the number of streams and the time of a turn. Server,
+model and clients share the machine, so its load is told as well.
 """
 
 import argparse

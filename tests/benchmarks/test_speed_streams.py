@@ -24,6 +24,8 @@ def test_every_stream_comes_whole_and_memory_stays() -> None:
             assert heard.asked == STREAMS and heard.lost == []
             assert {kind: len(seconds) for kind, seconds in heard.seconds.items()} == {"verdicts": 192, "sessions": 64}
             assert min(heard.seconds["verdicts"]) > 2.0, "the model took its time, four times"
+            assert len(heard.turns) == streams.TURNS * STREAMS and min(heard.turns) > 0.4, "and once in each turn"
+            assert sum(heard.turns) == pytest.approx(sum(map(sum, heard.seconds.values())))
             sizes.append(streams.resident(pid))
         assert httpx.get(f"http://{address}/health").json()["verdicts"] == {"running": 0, "in_flight": 0}
         assert sizes[1] - sizes[0] < GROWTH, sizes
@@ -50,6 +52,8 @@ def test_what_is_not_whole_is_lost() -> None:
 def test_the_sums() -> None:
     heard = streams.Heard(seconds={"verdicts": [2.0 + n / 1000 for n in range(101)], "sessions": []})
     assert streams.overhead(heard, 2.0)["all"] == pytest.approx({"p50": 50, "p90": 90, "p99": 99, "max": 100})
+    heard.turns = [0.5 + n / 1000 for n in range(101)]
+    assert streams.overhead(heard, 2.0)["turns"] == pytest.approx({"p50": 50, "p90": 90, "p99": 99, "max": 100})
     heard.memory = [(0.0, 10 * 2**20), *((float(at), (100 + at // 60) * 2**20) for at in range(60, 301, 60))]
     found = streams.memory(heard)
     assert found == pytest.approx({"first": 10, "settled": 101, "most": 105, "last": 105, "more_a_minute": 1.0})

@@ -51,6 +51,17 @@ async def test_it_is_right_with_complete_evidence_and_no_search_too_many(protoco
         assert veri_r1().score(trace, case).score == (4 if case.gold.evidence else 3)
 
 
+async def test_it_wastes_searches_on_what_it_found_last_too() -> None:
+    """A policy that samples does so, and what comes then has to have been imitated."""
+    claimed = {case.id: world.truth(case.id).claimed for world in islice(GYM.worlds(), 24) for case in world.cases}
+    asked = [
+        claimed[case.id] in queries(trace)
+        for case, trace in await shown(24, slop=Slop(superfluous=0.9), budget=ROOMY)
+        if trace.verdict.label == "SUPPORT"
+    ]
+    assert any(asked), "nothing has to be known of what is claimed and was found"
+
+
 @pytest.mark.parametrize("slop", [None, CARELESS])
 async def test_it_searches_for_nothing_that_it_has_not_read(slop: Slop | None) -> None:
     for case, trace in await shown(9, slop=slop, budget=ROOMY):

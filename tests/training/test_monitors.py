@@ -63,6 +63,10 @@ def test_a_reward_that_rises_while_it_is_less_right_is_hacked() -> None:
         record(s, judged([True] * 10, [1.0] * paid + [0.0] * (10 - paid))) for s, paid in enumerate([9, 9, 4, 4])
     ]
     assert alarms(RewardAccuracy(window=2), harsher) == []
+    by_chance = [
+        record(s, judged([False] * 100, [1.0] * paid + [0.0] * (100 - paid))) for s, paid in enumerate([10, 10, 13, 13])
+    ]
+    assert alarms(RewardAccuracy(window=2), by_chance) == []
     honest = [record(s, judged([True] * n + [False] * (10 - n))) for s, n in enumerate([1, 1, 4, 4])]
     assert alarms(RewardAccuracy(window=2), honest) == []
 
